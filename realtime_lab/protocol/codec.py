@@ -1,0 +1,112 @@
+"""Frames to events and back: JSON text in, one event out; nothing a peer sends raises more than ProtocolError.
+
+A frame of an unknown type, or one whose fields are not as documented, becomes an UnknownEvent that keeps the bytes.
+Only what is no JSON object with a `type` at all is a ProtocolError.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from realtime_lab.errors import ProtocolError
+from realtime_lab.protocol.events import AnyEvent, ClientEvent, Event, ServerEvent, UnknownEvent
+
+__all__ = ["FLAT_NAMES", "decode_client", "decode_server", "encode", "event_from_builtins", "event_to_builtins"]
+
+MAX_FRAME_BYTES = 22 * 1024 * 1024
+"""15 MiB of audio in base64, with room for the rest of the frame: the service's own limit."""
+
+FLAT_NAMES = {
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+}
+"""Event types of the older wire shape, and today's names for them."""
+
+_encoder = msgspec.json.Encoder()
+_server = msgspec.json.Decoder(ServerEvent)
+_client = msgspec.json.Decoder(ClientEvent)
+
+
+class _Head(msgspec.Struct):
+    type: str
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def encode(event: AnyEvent) -> bytes:
+    """The event as one JSON text frame, UTF-8."""
+    if isinstance(event, UnknownEvent):
+        return event.raw
+    return bytes(_encoder.encode(event))
+
+
+def decode_server(frame: bytes | str) -> AnyEvent:
+    """Read one frame that a server sent.
+
+    Args:
+        frame: The frame's text.
+
+    Returns:
+        The event; UnknownEvent when its type or fields are not as documented. Event types of the older wire shape
+        are read as today's.
+
+    Raises:
+        ProtocolError: If the frame is no JSON object with a string `type`, or larger than the protocol allows.
+    """
+    return _decode(frame, _server, flat=True)
+
+
+def decode_client(frame: bytes | str) -> AnyEvent:
+    """Read one frame that a client sent; as `decode_server` otherwise."""
+    return _decode(frame, _client, flat=False)
+
+
+def _decode(frame: bytes | str, decoder: msgspec.json.Decoder[Event], *, flat: bool) -> AnyEvent:
+    raw = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else bytes(frame)
+    if len(raw) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a frame of {len(raw):,} bytes is over the protocol's {MAX_FRAME_BYTES:,}")
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _salvage(raw, decoder, str(error), flat=flat)
+
+
+def _salvage(raw: bytes, decoder: msgspec.json.Decoder[Event], problem: str, *, flat: bool) -> AnyEvent:
+    try:
+        kind = _head.decode(raw).type
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a frame of {len(raw):,} bytes is no JSON object with a string 'type': {error}") from None
+    if flat and kind in FLAT_NAMES:
+        fields = msgspec.json.decode(raw)
+        return _decode(msgspec.json.encode({**fields, "type": FLAT_NAMES[kind]}), decoder, flat=False)
+    known = kind in _KNOWN_TYPES
+    return UnknownEvent(type=kind, raw=raw, problem=problem if known else "")
+
+
+def event_to_builtins(event: AnyEvent) -> dict[str, object]:
+    """The event as a plain mapping, as it stands on the wire."""
+    if isinstance(event, UnknownEvent):
+        return {"type": event.type, "raw": event.raw.decode("utf-8", "replace"), "problem": event.problem}
+    plain = msgspec.to_builtins(event)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def event_from_builtins(fields: dict[str, object], *, from_server: bool) -> AnyEvent:
+    """The inverse of `event_to_builtins`."""
+    if fields.keys() == {"type", "raw", "problem"}:
+        return UnknownEvent(type=str(fields["type"]), raw=str(fields["raw"]).encode(), problem=str(fields["problem"]))
+    raw = msgspec.json.encode(fields)
+    return decode_server(raw) if from_server else decode_client(raw)
+
+
+def _tags(union: object) -> set[str]:
+    return {str(member.__struct_config__.tag) for member in getattr(union, "__args__", ())}
+
+
+_KNOWN_TYPES = _tags(ServerEvent) | _tags(ClientEvent)

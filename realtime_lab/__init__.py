@@ -1,0 +1,97 @@
+"""Voice sessions on a bench: configure, sweep over real speech, look at what it costs to answer sooner.
+
+The pipeline, room by room; every border is a value to print, save and load:
+
+```python
+import realtime_lab as rl
+
+scripts = rl.load_scripts("orders")                          # audio: what is said (a shipped set, or your folder)
+base = rl.SessionConfig(                                     # config: what a session is asked to be
+    model="gpt-realtime-2.1", turn_detection=rl.ServerVad(threshold=0.5)
+)
+one = rl.run_session(base, scripts[0])                       # session: one conversation -> a Recording
+plan = rl.SweepPlan(                                         # sweep: many of them
+    base,
+    {"silence_duration_ms": [200, 500, 700], "max_output_tokens": [64, "inf"]},
+    scripts,
+    conditions=[rl.clean(), rl.babble(snr_db=3)],
+    seed=7,
+)
+study = rl.run_sweep(plan)                                   # a mocked server that really listens; rl.mocked()
+study.summary(by=["silence_duration_ms", "condition"])       # analysis: frames with their intervals
+rl.plots.tradeoff(study)                                     # plots: cut-offs against response latency
+```
+
+Names are looked up when first used, so that importing this package stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realtime_lab import errors, plots
+    from realtime_lab.audio import Condition, Script, babble, clean, load_scripts, pink, script_sets, telephone, white
+    from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
+    from realtime_lab.recording import Recording
+    from realtime_lab.session import mocked, run_session
+    from realtime_lab.sweep import Study, SweepPlan, SweepRun, run_sweep, start_sweep
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Condition",
+    "NoiseReduction",
+    "Recording",
+    "Script",
+    "SemanticVad",
+    "ServerVad",
+    "Session",
+    "SessionConfig",
+    "Study",
+    "SweepPlan",
+    "SweepRun",
+    "Transcription",
+    "babble",
+    "clean",
+    "errors",
+    "load_scripts",
+    "mocked",
+    "pink",
+    "plots",
+    "run_session",
+    "run_sweep",
+    "script_sets",
+    "start_sweep",
+    "telephone",
+    "white",
+]
+
+_NAMES_OF = {
+    "audio": ("Condition", "Script", "babble", "clean", "load_scripts", "pink", "script_sets", "telephone", "white"),
+    "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
+    "recording": ("Recording",),
+    "session": ("mocked", "run_session"),
+    "sweep": ("Study", "SweepPlan", "SweepRun", "run_sweep", "start_sweep"),
+}
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
+_SUBMODULES = ("errors", "plots")
+
+
+# Hidden from type checkers, which then see a misspelt name as the error that it is.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for (PEP 562)."""
+        if name in _SUBMODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

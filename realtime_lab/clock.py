@@ -67,10 +67,13 @@ class Agenda(Generic[T]):
         due_ms, _, entry = heapq.heappop(self._heap)
         return due_ms, entry
 
-    def drop(self, unwanted: set[int]) -> None:
-        """Remove the entries whose `id()` is in `unwanted`."""
-        self._heap = [row for row in self._heap if id(row[2]) not in unwanted]
-        heapq.heapify(self._heap)
+    def peek(self) -> T:
+        """The earliest entry, left where it is.
+
+        Raises:
+            IndexError: If there is none.
+        """
+        return self._heap[0][2]
 
     def __len__(self) -> int:
         return len(self._heap)

@@ -161,7 +161,11 @@ def _part_step(event: object) -> str:
     return "part_done" if isinstance(event, ev.ContentPartDone) else "stream"
 
 
-_ALLOWED_BEFORE = {"part": {"added", "part", "part_done"}, "stream": {"part", "stream"}, "part_done": {"part", "stream"}}
+_ALLOWED_BEFORE = {
+    "part": {"added", "part", "part_done"},
+    "stream": {"part", "stream"},
+    "part_done": {"part", "stream"},
+}
 
 
 def _part(checker: _Checker, position: int, response_id: str, item_id: str, step: str) -> None:

@@ -1,0 +1,8 @@
+"""The server that listens: VAD, endpointing, responses, as one engine that does no I/O."""
+
+from __future__ import annotations
+
+from realtime_lab.server.engine import Engine
+from realtime_lab.server.profile import PROFILES, LogNormal, Profile
+
+__all__ = ["PROFILES", "Engine", "LogNormal", "Profile"]

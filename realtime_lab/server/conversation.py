@@ -1,0 +1,98 @@
+"""The conversation's items in order, and how many tokens of context they make. No events, no time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from realtime_lab.protocol.items import InputTokenDetails, Item, OutputTokenDetails, Usage
+
+__all__ = ["USER_AUDIO_TOKEN_MS", "Conversation", "text_tokens"]
+
+USER_AUDIO_TOKEN_MS = 100
+"""The service bills user audio at one token per 100 ms."""
+_CACHE_BLOCK = 64
+"""Cached input comes in whole blocks of this many tokens: a prior."""
+
+
+def text_tokens(text: str) -> int:
+    """Tokens in a text by the rule of thumb of four characters to a token."""
+    return math.ceil(len(text) / 4)
+
+
+@dataclass
+class _Entry:
+    item: Item
+    text_tokens: int
+    audio_tokens: int
+
+
+@dataclass
+class Conversation:
+    """Items in order."""
+
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _last_input: tuple[int, int] = (0, 0)
+    """Text and audio tokens of the previous response's input: what can be cached."""
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._entries
+
+    def item(self, item_id: str) -> Item:
+        """The item with that id."""
+        return self._entries[item_id].item
+
+    def last_id(self) -> str | None:
+        """Id of the newest item; None when there is none."""
+        return next(reversed(self._entries), None)
+
+    def add(self, item: Item, *, text: int = 0, audio: int = 0, after: str | None = None) -> None:
+        """Add an item of `text` and `audio` tokens at the end, or after the item `after` ("root": at the start)."""
+        entry = _Entry(item, text, audio)
+        item_id = str(item.id)
+        if after is None or after == self.last_id():
+            self._entries[item_id] = entry
+            return
+        rows = list(self._entries.items())
+        position = 0 if after == "root" else 1 + [key for key, _ in rows].index(after)
+        rows.insert(position, (item_id, entry))
+        self._entries = dict(rows)
+
+    def replace(self, item: Item, *, text: int, audio: int) -> None:
+        """Put a new version of an item in its place."""
+        if str(item.id) in self._entries:
+            self._entries[str(item.id)] = _Entry(item, text, audio)
+
+    def delete(self, item_id: str) -> None:
+        """Remove an item."""
+        del self._entries[item_id]
+
+    def truncate(self, item_id: str, audio_tokens: int) -> None:
+        """Keep `audio_tokens` of an assistant item and drop its text, as the service does."""
+        entry = self._entries[item_id]
+        entry.audio_tokens = min(entry.audio_tokens, audio_tokens)
+        for part in entry.item.content or []:
+            if part.transcript is not UNSET:
+                part.transcript = ""
+
+    def bill(self, instructions: str, output_text: int, output_audio: int) -> Usage:
+        """Usage of a response given now: the whole conversation is input once more."""
+        text = text_tokens(instructions) + sum(entry.text_tokens for entry in self._entries.values())
+        audio = sum(entry.audio_tokens for entry in self._entries.values())
+        cached_text = min(self._last_input[0], text) // _CACHE_BLOCK * _CACHE_BLOCK
+        cached_audio = min(self._last_input[1], audio) // _CACHE_BLOCK * _CACHE_BLOCK
+        self._last_input = (text, audio)
+        return Usage(
+            total_tokens=text + audio + output_text + output_audio,
+            input_tokens=text + audio,
+            output_tokens=output_text + output_audio,
+            input_token_details=InputTokenDetails(
+                text_tokens=text,
+                audio_tokens=audio,
+                cached_tokens=cached_text + cached_audio,
+                cached_tokens_details={"text_tokens": cached_text, "audio_tokens": cached_audio},
+            ),
+            output_token_details=OutputTokenDetails(text_tokens=output_text, audio_tokens=output_audio),
+        )

@@ -1,0 +1,12 @@
+"""Make one session happen: play a script to a target and bring back a Recording.
+
+`caller` decides what the microphone and the client do; `virtual` holds the session on a clock that never waits.
+"""
+
+from __future__ import annotations
+
+from realtime_lab.session.run import run_session
+from realtime_lab.session.stage import Stage
+from realtime_lab.session.targets import Mocked, mocked
+
+__all__ = ["Mocked", "Stage", "mocked", "run_session"]

@@ -1,0 +1,314 @@
+"""The caller: decides what the microphone plays and what the client sends, from a script and what the server does.
+
+Sans I/O: a shell (virtual or live) tells it what was received and when, and asks what to play and when it next wants
+to decide. Times are wall ms of the session, 0 at the first sample; playing is in 32 ms grid frames.
+
+The theory. A turn is played as one passage and never waits: the caller talks on through a hold even when the server
+cuts in. Between turns the idle passage loops. A turn is over when, after its end, an endpoint has closed it and the
+response it caused is done and played out; or at the deadline, when no endpoint came (missed). Then the next turn's
+speech starts gap_ms later, or barge_in_ms after the first audible audio of the response.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from realtime_lab.audio.pcm import GRID_MS, Interval
+from realtime_lab.audio.render import LEAD_IN_FRAMES, Passage, Renderer
+from realtime_lab.protocol import events as ev
+from realtime_lab.protocol.items import AudioRef
+from realtime_lab.recording.events import ReferenceTurn
+
+__all__ = ["DEADLINE_MS", "Caller", "Placement"]
+
+DEADLINE_MS = 5_000.0
+"""How long after the end of a turn an endpoint is waited for."""
+RESPONSE_DEADLINE_MS = 60_000.0
+"""How long after an endpoint a response is waited for, played out and all."""
+LEAD_IN_MS = LEAD_IN_FRAMES * GRID_MS
+
+
+class Placement(NamedTuple):
+    """A passage put on the session's timeline."""
+
+    start_frame: int
+    """Grid frame of the session at which it starts."""
+    passage: Passage
+    turn: int | None
+    """The turn it speaks; None when idle, or for a whole fixed script."""
+
+
+@dataclass
+class _Turn:
+    """The turn on stage."""
+
+    index: int
+    speech_ms: tuple[Interval, ...]
+    """In audio time."""
+    endpoint_ms: float | None = None
+    """When the endpoint that may close it was received."""
+    answered: bool = False
+    """A response begun after that endpoint is done."""
+    sent_commit: bool = False
+
+    @property
+    def end_ms(self) -> float:
+        return self.speech_ms[-1].end_ms
+
+
+@dataclass
+class _Playback:
+    """The client's loudspeaker."""
+
+    item_id: str | None = None
+    started_ms: float = 0.0
+    end_ms: float = 0.0
+
+    def add(self, t_ms: float, item_id: str, length_ms: float) -> float:
+        """Queue `length_ms` of audio received now; when it starts to play."""
+        if item_id != self.item_id or t_ms > self.end_ms:
+            self.item_id, self.started_ms = item_id, max(t_ms, self.end_ms)
+            self.end_ms = self.started_ms
+        starts_ms = self.end_ms
+        self.end_ms += length_ms
+        return starts_ms
+
+    def stop(self, t_ms: float) -> ev.ItemTruncate | None:
+        """Fall silent; what to tell the server about the audio that was not played."""
+        if self.item_id is None or t_ms >= self.end_ms:
+            return None
+        played_ms = max(0.0, t_ms - self.started_ms)
+        self.end_ms = t_ms
+        return ev.ItemTruncate(item_id=self.item_id, content_index=0, audio_end_ms=int(played_ms))
+
+
+@dataclass
+class Caller:
+    """One conversation, from the caller's side.
+
+    Args:
+        renderer: The script under its condition.
+        effective: The session the server confirmed, in today's wire shape.
+    """
+
+    renderer: Renderer
+    effective: dict[str, Any]
+    placements: list[Placement] = field(default_factory=list)
+    """What was and is played; the last one plays until the next decision."""
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        self._script = self.renderer.script
+        audio_in = self.effective["audio"]["input"]
+        self._detection = audio_in.get("turn_detection")
+        self._answers = self._detection is None or self._detection.get("create_response", True)
+        self._transcribes = audio_in.get("transcription") is not None
+        self._turn: _Turn | None = None
+        self._started: list[_Turn] = []
+        self._over: set[int] = set()
+        self._next_start: int | None = None
+        self._speech_open = False
+        self._active: str | None = None
+        self._awaited: str | None = None
+        self._untranscribed: set[str] = set()
+        self._playback = _Playback()
+        self._finish_ms: float | None = None
+
+    # --- what the shell asks ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The server is ready; the microphone opens at wall 0."""
+        if self._script.timing == "fixed":
+            passage, turns = self.renderer.fixed()
+            self.placements.append(Placement(0, passage, None))
+            self._started = [_Turn(index, speech) for index, speech in enumerate(turns)]
+            self._turn = self._started[-1]
+        else:
+            self._play_turn(0)
+
+    def next_decision_ms(self) -> float:
+        """When the caller next wants to act if nothing is received before."""
+        current = self.placements[-1]
+        due = (current.start_frame + current.passage.n_frames) * float(GRID_MS)
+        if self._next_start is not None:
+            due = min(due, self._next_start * float(GRID_MS))
+        uncommitted = self._uncommitted()
+        commit_ms = None if uncommitted is None else uncommitted.end_ms
+        for later_ms in (self._deadline_ms(), commit_ms, self._finish_ms):
+            if later_ms is not None:
+                due = min(due, later_ms)
+        return due
+
+    def decide(self, t_ms: float) -> list[ev.Event]:
+        """Time has come to `t_ms`: move on. What to send."""
+        sent: list[ev.Event] = []
+        if self._finish_ms is not None and t_ms >= self._finish_ms:
+            self.finished = True
+            return sent
+        while (turn := self._uncommitted()) is not None and t_ms >= turn.end_ms:
+            turn.sent_commit = True
+            sent += [ev.InputAudioCommit(), ev.ResponseCreate()]
+        deadline_ms = self._deadline_ms()
+        if deadline_ms is not None and t_ms >= deadline_ms:
+            self._end_turn(t_ms)
+        self._look_around(t_ms)
+        self._next_passage(t_ms)
+        return sent
+
+    def on_event(self, event: ev.AnyEvent, t_ms: float) -> list[ev.Event]:
+        """A server event was received at `t_ms`. What to send."""
+        sent: list[ev.Event] = []
+        match event:
+            case ev.SpeechStarted():
+                self._speech_open = True
+                truncate = self._playback.stop(t_ms)
+                sent += [] if truncate is None else [truncate]
+            case ev.SpeechStopped():
+                self._speech_open = False
+                self._on_endpoint(event.audio_end_ms, t_ms)
+            case ev.InputAudioCommitted():
+                if self._transcribes:
+                    self._untranscribed.add(event.item_id)
+                if self._detection is None:
+                    self._on_endpoint(math.inf, t_ms)
+            case ev.TranscriptionCompleted() | ev.TranscriptionFailed():
+                self._untranscribed.discard(event.item_id)
+            case ev.ResponseCreated():
+                self._on_created(event.response.id)
+            case ev.AudioDelta():
+                self._on_audio(event, t_ms)
+            case ev.ResponseDone():
+                self._on_done(event.response.id, event.response.status)
+            case _:
+                return sent
+        self._look_around(t_ms)
+        return sent
+
+    def reference(self, audio_ms: float) -> tuple[ReferenceTurn, ...]:
+        """What was really said, in audio time, when `audio_ms` of audio was sent in all."""
+        rows = []
+        for turn in self._started:
+            spoken = self._script.turns[turn.index]
+            deadline_ms = turn.end_ms + DEADLINE_MS
+            rows.append(
+                ReferenceTurn(
+                    index=turn.index,
+                    speech_ms=turn.speech_ms,
+                    deadline_ms=deadline_ms,
+                    complete=turn.index in self._over or audio_ms >= deadline_ms,
+                    text=spoken.text,
+                    speaker=spoken.speaker,
+                )
+            )
+        return tuple(rows)
+
+    def placed_turns(self) -> list[tuple[int, tuple[Interval, ...]]]:
+        """(turn, speech in audio time) of every turn started so far."""
+        return [(turn.index, turn.speech_ms) for turn in self._started]
+
+    # --- the turn on stage --------------------------------------------------------------------------------------
+
+    def _on_endpoint(self, audio_end_ms: float, t_ms: float) -> None:
+        turn = self._turn
+        if turn is not None and audio_end_ms > turn.speech_ms[-1].start_ms:
+            turn.endpoint_ms, turn.answered = t_ms, False
+            self._awaited = None
+
+    def _on_created(self, response_id: str) -> None:
+        self._active = response_id
+        if self._turn is not None and self._turn.endpoint_ms is not None:
+            self._awaited = response_id
+
+    def _on_audio(self, event: ev.AudioDelta, t_ms: float) -> None:
+        if event.response_id != self._active or not isinstance(event.delta, AudioRef):
+            return
+        per_ms = event.delta.rate_hz / 1000
+        starts_ms = self._playback.add(t_ms, event.item_id, event.delta.samples / per_ms)
+        audible = event.delta.audible_sample
+        if audible is not None and event.response_id == self._awaited:
+            self._barge_in(t_ms, starts_ms + audible / per_ms)
+
+    def _barge_in(self, t_ms: float, audible_ms: float) -> None:
+        following = len(self._started)
+        if self._script.timing == "fixed" or self._next_start is not None or following >= len(self._script.turns):
+            return
+        wait_ms = self._script.turns[following].barge_in_ms
+        if wait_ms is not None and self._turn is not None:
+            self._over.add(self._turn.index)
+            self._schedule(t_ms, audible_ms + wait_ms)
+
+    def _on_done(self, response_id: str, status: str) -> None:
+        if response_id == self._active:
+            self._active = None
+        if response_id == self._awaited and status != "cancelled" and self._turn is not None:
+            self._turn.answered = True
+
+    def _look_around(self, t_ms: float) -> None:
+        """Is the turn over?"""
+        turn = self._turn
+        if turn is None or turn.endpoint_ms is None or self._speech_open or self._active is not None:
+            return
+        if self._next_start is not None or self._finish_ms is not None or (self._answers and not turn.answered):
+            return
+        if self._script.timing == "fixed" or t_ms < turn.end_ms:
+            return
+        if turn.index == len(self._script.turns) - 1 and self._untranscribed:
+            return
+        self._end_turn(max(t_ms, self._playback.end_ms))
+
+    def _deadline_ms(self) -> float | None:
+        turn = self._turn
+        if turn is None or self._next_start is not None or self._finish_ms is not None:
+            return None
+        if turn.endpoint_ms is None or self._speech_open:
+            return turn.end_ms + DEADLINE_MS
+        if self._script.timing == "fixed":
+            return max(turn.end_ms, turn.endpoint_ms) + DEADLINE_MS
+        return max(turn.end_ms, turn.endpoint_ms) + RESPONSE_DEADLINE_MS
+
+    def _uncommitted(self) -> _Turn | None:
+        """The first turn whose end the client itself has yet to tell the server."""
+        if self._detection is not None:
+            return None
+        return next((turn for turn in self._started if not turn.sent_commit), None)
+
+    def _end_turn(self, t_ms: float) -> None:
+        """The turn is over at `t_ms`: what comes next?"""
+        assert self._turn is not None
+        self._over.add(self._turn.index)
+        following = self._turn.index + 1
+        if self._script.timing == "fixed" or following >= len(self._script.turns):
+            self._finish_ms = t_ms
+        else:
+            self._schedule(t_ms, t_ms + self._script.turns[following].gap_ms)
+
+    # --- the microphone -----------------------------------------------------------------------------------------
+
+    def _schedule(self, t_ms: float, speech_ms: float) -> None:
+        """Let the next turn's speech start at `speech_ms`, or as soon after as its lead-in allows."""
+        earliest = math.ceil(max(t_ms, speech_ms - LEAD_IN_MS) / GRID_MS)
+        current = self.placements[-1]
+        if current.turn is not None:
+            earliest = max(earliest, current.start_frame + current.passage.n_frames)
+        self._next_start = earliest
+
+    def _next_passage(self, t_ms: float) -> None:
+        frame = math.ceil(t_ms / GRID_MS)
+        if self._next_start is not None and frame >= self._next_start:
+            self._next_start = None
+            self._play_turn(frame)
+            return
+        current = self.placements[-1]
+        end = current.start_frame + current.passage.n_frames
+        if frame >= end:
+            self.placements.append(Placement(end, self.renderer.idle(), None))
+
+    def _play_turn(self, frame: int) -> None:
+        index = len(self._started)
+        passage = self.renderer.turn(index)
+        self.placements.append(Placement(frame, passage, index))
+        start_ms = frame * float(GRID_MS)
+        self._turn = _Turn(index, tuple(part.shifted(start_ms) for part in passage.speech_ms))
+        self._started.append(self._turn)

@@ -1,0 +1,88 @@
+"""What sessions share: rendered passages, their wire form and their speech tracks. One Stage serves a worker's life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_lab.audio.causal import resample_causally
+from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
+from realtime_lab.audio.render import Passage, Renderer
+from realtime_lab.audio.script import Script
+from realtime_lab.server.endpointing import EndpointRule, Track
+from realtime_lab.server.vad import TrackStore
+from realtime_lab.session.vad_cache import VadCache, cache_folder
+
+__all__ = ["Stage", "WireAudio"]
+
+_CODECS = {"audio/pcmu": (encode_ulaw, decode_ulaw), "audio/pcma": (encode_alaw, decode_alaw)}
+
+
+@dataclass(frozen=True, eq=False)
+class WireAudio:
+    """A passage as it travels in one audio format; also a Stretch the engine can hear."""
+
+    passage: Passage
+    format_type: str
+    """audio/pcm, audio/pcmu or audio/pcma."""
+    tracks: TrackStore
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate on the wire."""
+        return SAMPLE_RATE_HZ if self.format_type == "audio/pcm" else 8_000
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes on the wire: little-endian PCM16 or G.711."""
+        if self.format_type == "audio/pcm":
+            return self.passage.pcm.astype("<i2").tobytes()
+        narrow = resample_causally(self.passage.pcm, SAMPLE_RATE_HZ, self.rate_hz, GRID_SAMPLES)
+        return _CODECS[self.format_type][0](narrow)
+
+    @cached_property
+    def heard(self) -> NDArray[np.int16]:
+        """The samples a server decodes, at `rate_hz`."""
+        if self.format_type == "audio/pcm":
+            return self.passage.pcm
+        return _CODECS[self.format_type][1](self.data)
+
+    def track(self, rule: EndpointRule) -> Track:
+        """Where speech is in this passage under `rule`'s thresholds."""
+        key = self.passage.key + self.format_type.removeprefix("audio/pcm")
+        return self.tracks.track(key, self.heard, self.rate_hz, rule)
+
+
+@dataclass
+class Stage:
+    """Rendered audio and its tracks, made once.
+
+    Args:
+        cache: Where speech probabilities are remembered; default: the user's cache folder.
+    """
+
+    cache: VadCache = field(default_factory=lambda: VadCache(cache_folder()))
+    _renderers: dict[tuple[str, Condition], Renderer] = field(default_factory=dict)
+    _wire: dict[tuple[str, str], WireAudio] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._tracks = TrackStore(self.cache)
+
+    def renderer(self, script: Script, condition: Condition) -> Renderer:
+        """The renderer of one script under one condition."""
+        key = (script.content_hash, condition)
+        if key not in self._renderers:
+            self._renderers[key] = Renderer(script, condition)
+        return self._renderers[key]
+
+    def wire(self, passage: Passage, format_type: str) -> WireAudio:
+        """The passage in one wire format."""
+        key = (passage.key, format_type)
+        if key not in self._wire:
+            self._wire[key] = WireAudio(passage, format_type, self._tracks)
+        return self._wire[key]

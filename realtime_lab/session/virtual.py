@@ -1,0 +1,253 @@
+"""A session on the virtual clock: the caller and the engine face to face, no sockets, no sleeping, no threads.
+
+Time jumps from one thing that happens to the next. Audio is never cut into append events here: the engine hears
+whole stretches of it up to the next change of speech, at the times at which a paced client would have sent the frames.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.pcm import GRID_MS, Interval
+from realtime_lab.audio.script import Script
+from realtime_lab.clock import VirtualClock
+from realtime_lab.config import SessionConfig
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.protocol import events as ev
+from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
+from realtime_lab.server.engine import Engine
+from realtime_lab.server.vad import VAD_NAME
+from realtime_lab.session.caller import Caller, Placement
+from realtime_lab.session.stage import Stage
+from realtime_lab.session.targets import Mocked
+
+__all__ = ["ReferenceTranscriber", "run_virtual"]
+
+_CONNECT_MS = 40.0
+"""The handshake is over this long before the first sample."""
+_MAX_SESSION_MS = 3_600_000.0
+
+
+class SessionStalledError(RealtimeLabError):
+    """A session ran past the service's longest session without ending."""
+
+
+@dataclass
+class ReferenceTranscriber:
+    """Stands in for a recogniser: gives back the script's own words, so it is never wrong. Labelled simulated.
+
+    Args:
+        caller: Knows which words were spoken when.
+    """
+
+    caller: Caller
+    texts: tuple[str | None, ...]
+    name: str = "simulated: words of the reference"
+
+    def transcribe(self, start_ms: float, end_ms: float) -> str | None:
+        """The reference's words whose middle lies in the span; None when a turn in it has no reference text."""
+        said: list[str] = []
+        for index, speech in self.caller.placed_turns():
+            if speech[0].start_ms < end_ms and speech[-1].end_ms > start_ms:
+                text = self.texts[index]
+                if text is None:
+                    return None
+                said += _words_between(text.split(), speech, start_ms, end_ms)
+        return " ".join(said)
+
+
+def _words_between(words: list[str], speech: tuple[Interval, ...], start_ms: float, end_ms: float) -> list[str]:
+    """The words whose middle lies in [start_ms, end_ms), each word taking an equal share of the speech."""
+    share_ms = sum(part.length_ms for part in speech) / max(len(words), 1)
+    chosen = []
+    for position, word in enumerate(words):
+        middle_ms = (position + 0.5) * share_ms
+        for part in speech:
+            if middle_ms <= part.length_ms:
+                if start_ms <= part.start_ms + middle_ms < end_ms:
+                    chosen.append(word)
+                break
+            middle_ms -= part.length_ms
+    return chosen
+
+
+@dataclass
+class _VirtualSession:
+    """The state of one run."""
+
+    config: SessionConfig
+    script: Script
+    condition: Condition
+    target: Mocked
+    seed: int
+    frame_ms: float
+    stage: Stage
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(-_CONNECT_MS))
+    log: list[RecordedEvent] = field(default_factory=list)
+
+    def run(self) -> Recording:
+        """From the handshake to the end."""
+        requested = self.config.to_wire("ga")
+        self.engine = Engine(self.target.profile, self.seed, model=requested.get("model"))
+        failure = self._shake_hands(requested)
+        if failure is not None:
+            return self._recording(requested, None, failure)
+        renderer = self.stage.renderer(self.script, self.condition)
+        self.caller = Caller(renderer, self.engine.session())
+        texts = tuple(turn.text for turn in self.script.turns)
+        self.engine.transcriber = ReferenceTranscriber(self.caller, texts)
+        self._format = self.engine.settings.effective["audio"]["input"]["format"]["type"]
+        self._heard_frames = 0
+        self._placement = 0
+        self.caller.begin()
+        self.clock.move_to(0.0)
+        while not self.caller.finished:
+            self._advance()
+        return self._recording(requested, self.caller, None)
+
+    def _shake_hands(self, requested: dict[str, Any]) -> str | None:
+        """Open the session and ask for the configuration; why it was refused, or None."""
+        self.engine.start(self.clock.now_ms())
+        update = ev.SessionUpdate(session=requested)
+        while (due_ms := self.engine.next_due_ms()) is not None:
+            self.clock.move_to(due_ms)
+            for t_ms, event in self.engine.take_due(due_ms):
+                self.log.append(RecordedEvent(t_ms, "server", event))
+                if isinstance(event, ev.ErrorEvent):
+                    return f"{event.error.code}: {event.error.message}"
+                if isinstance(event, ev.SessionCreated):
+                    self._send(update, t_ms)
+        return None
+
+    def _advance(self) -> None:
+        """Go to the next thing that happens."""
+        due_ms = self.engine.next_due_ms()
+        decision_ms = self.caller.next_decision_ms()
+        horizon_ms = decision_ms if due_ms is None else min(due_ms, decision_ms)
+        if horizon_ms > _MAX_SESSION_MS:
+            raise SessionStalledError(f"script {self.script.id!r} did not end within {_MAX_SESSION_MS / 60_000:g} min")
+        if self._hear_until(horizon_ms):
+            return
+        self.clock.move_to(horizon_ms)
+        for t_ms, event in self.engine.take_due(horizon_ms):
+            self.log.append(RecordedEvent(t_ms, "server", event))
+            for answer in self.caller.on_event(event, t_ms):
+                self._send(answer, t_ms)
+        if horizon_ms >= decision_ms:
+            for event in self.caller.decide(horizon_ms):
+                self._send(event, horizon_ms)
+
+    def _send(self, event: ev.Event, t_ms: float) -> None:
+        self.log.append(RecordedEvent(t_ms, "client", event))
+        self.engine.receive(event, t_ms)
+
+    def _hear_until(self, horizon_ms: float) -> bool:
+        """Let the engine hear what has arrived by `horizon_ms`; True when it stopped early at a change of speech."""
+        sent_ms = math.floor(round(horizon_ms / self.frame_ms, 9)) * self.frame_ms
+        arrived = math.floor(round(sent_ms / GRID_MS, 9))
+        while self._heard_frames < arrived:
+            placement = self.caller.placements[self._placement]
+            following = self._placement + 1
+            end = placement.start_frame + placement.passage.n_frames
+            if following < len(self.caller.placements):
+                end = min(end, self.caller.placements[following].start_frame)
+            if self._heard_frames >= end:
+                if following >= len(self.caller.placements):
+                    return False
+                self._placement = following
+                continue
+            start = self._heard_frames - placement.start_frame
+            stop = min(end, arrived) - placement.start_frame
+            wire = self.stage.wire(placement.passage, self._format)
+            taken = self.engine.hear(wire, start, stop, self._arrival_ms)
+            self._heard_frames = placement.start_frame + taken
+            if taken < stop or self._due_by(horizon_ms):
+                return True
+        return False
+
+    def _due_by(self, horizon_ms: float) -> bool:
+        due_ms = self.engine.next_due_ms()
+        return due_ms is not None and due_ms < horizon_ms
+
+    def _arrival_ms(self, frame: int) -> float:
+        """Wall time at which a grid frame of the session has wholly arrived."""
+        return math.ceil(round((frame + 1) * GRID_MS / self.frame_ms, 9)) * self.frame_ms
+
+    def _recording(self, requested: dict[str, Any], caller: Caller | None, failure: str | None) -> Recording:
+        audio_ms = max(0.0, math.floor(round(self.clock.now_ms() / self.frame_ms, 9)) * self.frame_ms)
+        header = Header(
+            target=self.target.name,
+            script_id=self.script.id,
+            script_hash=self.script.content_hash,
+            condition=self.condition.name,
+            seed=self.seed,
+            timing=self.script.timing,
+            reference_source=self.script.reference_source,
+            requested=requested,
+            effective=None if failure else self.engine.session(),
+            engine={
+                "vad": VAD_NAME,
+                "profile": f"{self.target.profile.name} ({self.target.profile.note})",
+                "transcription": self.engine.transcriber.name if self.engine.transcriber else "none",
+            },
+            outcome="failed" if failure else "complete",
+            failure=failure,
+            private=self.script.private,
+        )
+        return Recording(
+            header=header,
+            reference=() if caller is None else caller.reference(audio_ms),
+            appends=() if caller is None else _append_runs(caller.placements, audio_ms, self.frame_ms),
+            events=tuple(self.log),
+            audio_ms=audio_ms,
+        )
+
+
+def _append_runs(placements: list[Placement], audio_ms: float, frame_ms: float) -> tuple[AppendRun, ...]:
+    """What was sent, passage by passage."""
+    runs = []
+    for position, placement in enumerate(placements):
+        start_ms = placement.start_frame * float(GRID_MS)
+        end_ms = min(audio_ms, start_ms + placement.passage.n_frames * GRID_MS)
+        if position + 1 < len(placements):
+            end_ms = min(end_ms, placements[position + 1].start_frame * float(GRID_MS))
+        if end_ms > start_ms:
+            runs.append(
+                AppendRun(
+                    start_ms=start_ms,
+                    samples=round((end_ms - start_ms) * 24),
+                    sha256=placement.passage.key,
+                    offset_samples=0,
+                    frame_ms=frame_ms,
+                )
+            )
+    return tuple(runs)
+
+
+def run_virtual(
+    config: SessionConfig,
+    script: Script,
+    condition: Condition,
+    target: Mocked,
+    seed: int,
+    frame_ms: float,
+    stage: Stage,
+) -> Recording:
+    """Hold one session with the mocked target.
+
+    Args:
+        config: What is asked for.
+        script: What is said.
+        condition: What it sounds like.
+        target: The mocked server.
+        seed: Decides every draw of the server's.
+        frame_ms: Audio in one append; it changes wall times by at most one frame, and nothing else.
+        stage: Rendered audio shared between sessions.
+
+    Raises:
+        SessionStalledError: If the session does not end within an hour of its own time.
+    """
+    return _VirtualSession(config, script, condition, target, seed, frame_ms, stage).run()

@@ -1,0 +1,55 @@
+"""What recordings say: rows and frames of turns, responses and tokens, and their statistics.
+
+`session_rows` is what workers need and is plain Python; everything that needs pandas or scipy is looked up when first
+used. The columns are declared, with their meanings, in `columns`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realtime_lab.analysis.columns import METRICS_VERSION, Column
+    from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
+    from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
+    from realtime_lab.analysis.rows import SessionRows, session_rows
+    from realtime_lab.analysis.stats import QuantileEstimate, exact_interval, quantile, wilson_interval
+    from realtime_lab.analysis.summary import summary
+
+__all__ = [
+    "METRICS_VERSION",
+    "Column",
+    "HoldShare",
+    "QuantileEstimate",
+    "SessionRows",
+    "events_df",
+    "exact_interval",
+    "holds_cut_by_silence",
+    "quantile",
+    "responses_df",
+    "session_rows",
+    "summary",
+    "tokens_df",
+    "trials_df",
+    "turns_df",
+    "wilson_interval",
+]
+
+_NAMES_OF = {
+    "columns": ("METRICS_VERSION", "Column"),
+    "endpointing": ("HoldShare", "holds_cut_by_silence"),
+    "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),
+    "rows": ("SessionRows", "session_rows"),
+    "stats": ("QuantileEstimate", "exact_interval", "quantile", "wilson_interval"),
+}
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for (PEP 562)."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

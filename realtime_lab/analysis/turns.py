@@ -1,0 +1,154 @@
+"""The row of one reference turn, to the letter of the columns' definitions.
+
+A turn that was cut has no latency from its end here: what the server did then stands in the rows of its responses,
+sign and all. No latency is ever clamped.
+"""
+
+from __future__ import annotations
+
+from realtime_lab.analysis.columns import TURNS
+from realtime_lab.analysis.endpointing import TurnTaking
+from realtime_lab.analysis.facts import InputItem, ResponseFacts
+from realtime_lab.analysis.responses import audible_at, response_clocks, usage_columns
+from realtime_lab.analysis.view import Row, SessionView, difference, received_ms
+from realtime_lab.recording.events import ReferenceTurn
+
+__all__ = ["excluded_row", "turn_row"]
+
+_NAMES = tuple(entry.name for entry in TURNS)
+
+
+def excluded_row(turn: ReferenceTurn) -> Row:
+    """The row of a turn in which, by its reference, nobody speaks."""
+    row: Row = dict.fromkeys(_NAMES)
+    row.update(turn=turn.index, outcome="excluded", outcome_reason="the reference has no speech")
+    row.update(speaker=turn.speaker, reference_text=turn.text)
+    return row
+
+
+def turn_row(view: SessionView, taking: TurnTaking) -> Row:
+    """The row of a turn with speech."""
+    turn, closing = taking.turn, taking.closing
+    response = next(iter(view.begun_by(closing)), None)
+    outcome, reason = _outcome(view, taking, response)
+    row: Row = dict.fromkeys(_NAMES)
+    row.update(
+        turn=turn.index,
+        outcome=outcome,
+        outcome_reason=reason,
+        start_ms=turn.speech_ms[0].start_ms,
+        end_ms=turn.speech_ms[-1].end_ms,
+        n_holds=taking.n_holds,
+        n_cut_holds=taking.n_cut_holds,
+        n_cuts=len(taking.cuts),
+        cut=taking.cut,
+        merged=taking.merged,
+        false_starts=taking.false_starts,
+        onset_clip_ms=_onset_clip_ms(taking),
+        yield_latency_ms=_yield_latency_ms(view, taking),
+        item_id=None if closing is None else closing.item_id,
+        speaker=turn.speaker,
+        reference_text=turn.text,
+        awaits_endpoint=view.asked.finds_endpoints,
+        awaits_response=view.asked.responds,
+        awaits_audio=view.asked.speaks,
+        awaits_transcription=view.asked.transcribes,
+        has_clocks=view.has_clocks,
+    )
+    row.update(_response_columns(view, taking, response))
+    row.update(_transcription_columns(view, taking))
+    if closing is not None and not taking.cut:
+        row.update(_latencies(view, turn, closing, response))
+    return row
+
+
+def _outcome(view: SessionView, taking: TurnTaking, response: ResponseFacts | None) -> tuple[str, str | None]:
+    closed, turn = taking.closing is not None, taking.turn
+    if closed and (not view.asked.responds or (response is not None and response.first_output is not None)):
+        return "answered", None
+    if response is not None and response.done is not None and response.status != "completed":
+        why = f": {response.status_reason}" if response.status_reason else ""
+        return "missed", f"response {response.status} before any output{why}"
+    what = "response" if closed else "endpoint"
+    # When the next turn has begun, the script gave this one no more time than it had.
+    went_on = turn.index != view.takings[-1].turn.index
+    if turn.complete and (went_on or view.recording.audio_ms >= turn.deadline_ms):
+        return "missed", f"no {what} before the deadline"
+    return "censored", f"the observation ended before the {what}"
+
+
+def _response_columns(view: SessionView, taking: TurnTaking, response: ResponseFacts | None) -> Row:
+    premature = sum(len(view.begun_by(item)) for item in taking.cuts)
+    others = sum(len(view.begun_by(item)) for item in (taking.closing, *taking.late))
+    row: Row = {"n_responses": premature + others, "n_premature": premature}
+    if response is not None:
+        row.update(
+            response_id=response.response_id,
+            response_status=response.status,
+            truncated=response.truncated,
+            output_tokens=usage_columns(response)["output_tokens"],
+            **response_clocks(taking.closing, response),
+        )
+    return row
+
+
+def _latencies(view: SessionView, turn: ReferenceTurn, closing: InputItem, response: ResponseFacts | None) -> Row:
+    end_ms = turn.speech_ms[-1].end_ms
+    sent_ms = view.sent_at(end_ms)
+    first_output = None if response is None else received_ms(response.first_output)
+    return {
+        "endpoint_delay_ms": None if closing.client_commit else difference(closing.audio_end_ms, end_ms),
+        "endpoint_latency_ms": difference(received_ms(closing.stopped), sent_ms),
+        "response_latency_ms": difference(audible_at(response), sent_ms),
+        "first_byte_latency_ms": difference(first_output, sent_ms),
+        "transcription_latency_ms": difference(received_ms(closing.transcribed), sent_ms),
+    }
+
+
+def _onset_clip_ms(taking: TurnTaking) -> float | None:
+    first = next((entry.item for entry in taking.items), None)
+    if first is None or first.audio_start_ms is None:
+        return None
+    return max(0.0, first.audio_start_ms - taking.turn.speech_ms[0].start_ms)
+
+
+def _yield_latency_ms(view: SessionView, taking: TurnTaking) -> float | None:
+    """Of the first onset in the turn that fell into a response."""
+    for part in taking.turn.speech_ms:
+        onset_ms = view.sent_at(part.start_ms)
+        if onset_ms is None:
+            continue
+        ends = (_yielded_at(response, onset_ms) for response in view.responses)
+        if (end_ms := min((end for end in ends if end is not None), default=None)) is not None:
+            return end_ms - onset_ms
+    return None
+
+
+def _yielded_at(response: ResponseFacts, onset_ms: float) -> float | None:
+    """When a response under way at wall time `onset_ms` fell silent: its cancellation, or its last audio."""
+    created_ms = received_ms(response.created)
+    if created_ms is None or created_ms > onset_ms:
+        return None
+    if response.status == "cancelled":
+        end_ms = received_ms(response.done)
+    else:
+        end_ms = max((piece.at_ms for piece in response.pieces.values() if piece.at_ms is not None), default=None)
+    return end_ms if end_ms is not None and end_ms > onset_ms else None
+
+
+def _transcription_columns(view: SessionView, taking: TurnTaking) -> Row:
+    closing = [] if taking.closing is None else [taking.closing]
+    items = [*taking.cuts, *closing, *taking.late]
+    spoken = [item.transcript for item in items if item.transcript is not None]
+    if not view.asked.transcribes and not spoken:
+        return {"transcription": "not asked", "logprobs": "not asked"}
+    if items and len(spoken) == len(items):
+        state = "completed"
+    else:
+        state = "failed" if any(item.transcription_failed for item in items) else "missing"
+    unseen = "not given" if view.asked.gives_logprobs else "not asked"
+    return {
+        "transcript": " ".join(spoken) if spoken else None,
+        "transcription": state,
+        "logprobs": "given" if any(item.logprobs for item in items) else unseen,
+    }

@@ -1,0 +1,85 @@
+"""One recording with everything its rows are made of: what was asked, the facts, turn taking, and both clocks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from realtime_lab.analysis.asked import what_was_asked
+from realtime_lab.analysis.endpointing import TurnTaking, take_turns
+from realtime_lab.analysis.facts import InputItem, Received, ResponseFacts, gather_facts
+from realtime_lab.recording.events import Recording
+
+__all__ = ["Row", "SessionView", "difference", "received_ms"]
+
+Row = dict[str, Any]
+
+
+class Cause(NamedTuple):
+    """What an endpoint was to which turn."""
+
+    kind: str
+    """One of `columns.RESPONSE_CAUSES`."""
+    taking: TurnTaking | None
+    """The turn; None when it belongs to none."""
+
+
+class SessionView:
+    """A recording, read once."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.asked = what_was_asked(recording)
+        facts = gather_facts(recording)
+        self.items = facts.items
+        self.responses = sorted(facts.responses.values(), key=_by_creation)
+        spoken = [turn for turn in recording.reference if turn.speech_ms]
+        self.takings = take_turns(spoken, self.items.values(), self.asked, recording.audio_ms)
+        self.has_clocks = recording.header.has_send_clock and all(entry.t_ms is not None for entry in recording.events)
+        self._causes = _causes(self.takings)
+        self._begun: dict[str, list[ResponseFacts]] = {}
+        for response in self.responses:
+            if response.cause is not None:
+                self._begun.setdefault(response.cause, []).append(response)
+
+    def sent_at(self, audio_ms: float) -> float | None:
+        """Wall time at which audio time `audio_ms` was sent; None without clocks."""
+        return self.recording.sent_at(audio_ms) if self.has_clocks else None
+
+    def begun_by(self, item: InputItem | None) -> list[ResponseFacts]:
+        """Responses that this item began, in order of creation."""
+        return [] if item is None else self._begun.get(item.item_id, [])
+
+    def cause(self, item: InputItem | None) -> Cause:
+        """What the endpoint of an input item was, and to which turn."""
+        if item is None:
+            return Cause("other", None)
+        if item.timed_out:
+            return Cause("timeout", None)
+        # An endpoint that belongs to no turn ended sound that was no reference speech.
+        fallback = Cause("other" if item.audio_end_ms is None else "false_start", None)
+        return self._causes.get(item.item_id, fallback)
+
+
+def _causes(takings: list[TurnTaking]) -> dict[str, Cause]:
+    causes: dict[str, Cause] = {}
+    for taking in takings:
+        causes |= {item.item_id: Cause("cut", taking) for item in taking.cuts}
+        causes |= {item.item_id: Cause("late", taking) for item in taking.late}
+        if taking.closing is not None:
+            causes[taking.closing.item_id] = Cause("closing", taking)
+    return causes
+
+
+def _by_creation(response: ResponseFacts) -> tuple[float, str]:
+    return (math.inf if response.created is None else response.created.rank), response.response_id
+
+
+def received_ms(received: Received | None) -> float | None:
+    """The wall time of a receipt, if there was one and it has a time."""
+    return None if received is None else received.at_ms
+
+
+def difference(later: float | None, earlier: float | None) -> float | None:
+    """Later minus earlier, of whatever sign; None when either is missing."""
+    return None if later is None or earlier is None else later - earlier

@@ -62,7 +62,7 @@ def _ulaw_codes() -> NDArray[np.uint8]:
     magnitude = np.minimum(np.abs(value) >> 2, _ULAW_MAX) + _ULAW_BIAS
     exponent = _exponent(magnitude, 32)
     code = (exponent << 4) | ((magnitude >> (exponent + 1)) & 0x0F)
-    return (~np.where(value < 0, code | 0x80, code) & 0xFF).astype(np.uint8)
+    return np.asarray(~np.where(value < 0, code | 0x80, code) & 0xFF, dtype=np.uint8)
 
 
 def _alaw_codes() -> NDArray[np.uint8]:
@@ -72,7 +72,7 @@ def _alaw_codes() -> NDArray[np.uint8]:
     magnitude = np.where(value < 0, -1 - value, value) >> 3
     exponent = _exponent(magnitude, 16)
     code = (exponent << 4) | ((magnitude >> np.maximum(exponent, 1)) & 0x0F)
-    return (np.where(value < 0, code, code | 0x80) ^ 0x55).astype(np.uint8)
+    return np.asarray(np.where(value < 0, code, code | 0x80) ^ 0x55, dtype=np.uint8)
 
 
 _ULAW_VALUES = _ulaw_values()
@@ -84,7 +84,7 @@ for _table in (_ULAW_VALUES, _ALAW_VALUES, _ULAW_CODES, _ALAW_CODES):
 
 
 def _encode(pcm: NDArray[np.int16], table: NDArray[np.uint8]) -> bytes:
-    return table[pcm.astype(np.int32) + 32_768].tobytes()
+    return bytes(table[pcm.astype(np.int32) + 32_768].tobytes())
 
 
 def encode_ulaw(pcm: NDArray[np.int16]) -> bytes:

@@ -1,0 +1,126 @@
+"""Seeded noise as endless loops: white, pink, babble, and the telephone channel.
+
+A loop is an array whose end joins its beginning, so that any number of passages can be cut from it without a seam.
+Every draw comes from a generator the caller seeds; nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_lab.audio.g711 import decode_ulaw, encode_ulaw
+from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, as_float, as_pcm16
+
+__all__ = ["LOOP_SAMPLES", "MIN_TALKERS", "babble_loop", "pink_loop", "telephone_channel", "white_loop"]
+
+Samples = NDArray[np.float64]
+
+LOOP_SAMPLES = 1 << 20
+"""Length of a loop: 43.7 s, a power of two for the transforms, and not a multiple of the 32 ms grid."""
+MIN_TALKERS = 6
+"""Fewest different clips that babble is made from."""
+
+_TALKERS = 6
+_MAX_SPEED_CHANGE = 0.12
+_PHONE_BAND_HZ = (300.0, 3_400.0)
+_PHONE_TAPS = 721
+_PINK_LOW_HZ = 40.0
+
+
+def white_loop(rng: np.random.Generator, samples: int = LOOP_SAMPLES) -> Samples:
+    """Gaussian white noise, RMS 1."""
+    return _unit(rng.standard_normal(samples))
+
+
+def pink_loop(rng: np.random.Generator, samples: int = LOOP_SAMPLES) -> Samples:
+    """Gaussian pink noise (equal power per octave from 40 Hz up), RMS 1."""
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ)
+    spectrum *= np.where(frequency >= _PINK_LOW_HZ, 1 / np.sqrt(np.maximum(frequency, _PINK_LOW_HZ)), 0.0)
+    return _unit(np.fft.irfft(spectrum, samples))
+
+
+def babble_loop(rng: np.random.Generator, speech: Sequence[Samples], samples: int = LOOP_SAMPLES) -> Samples:
+    """Several people talking at once, RMS 1.
+
+    Each talker reads the clips in an order of its own, without a rest, all slightly slower or faster (which also
+    moves the voice), so that a small set of voices makes a crowd. Talkers are equally loud.
+
+    Args:
+        rng: Source of the orders and speeds.
+        speech: What the talkers say: clips cut to their speech, at least `MIN_TALKERS` of them.
+        samples: Length of the loop.
+
+    Raises:
+        ValueError: If there are fewer than `MIN_TALKERS` clips.
+    """
+    if len(speech) < MIN_TALKERS:
+        raise ValueError(f"babble needs at least {MIN_TALKERS} clips, not {len(speech)}")
+    total = np.zeros(samples)
+    for talker in range(_TALKERS):
+        speed = 1 + _MAX_SPEED_CHANGE * (2 * talker / (_TALKERS - 1) - 1)
+        total += _unit(_talker(rng, speech, speed, samples))
+    return _unit(total)
+
+
+def _talker(rng: np.random.Generator, speech: Sequence[Samples], speed: float, samples: int) -> Samples:
+    stream = np.zeros(samples)
+    # Each starts somewhere else, and what is said over the loop's end goes on at its beginning.
+    at, done = int(rng.integers(samples)), 0
+    while done < samples:
+        for index in rng.permutation(len(speech)):
+            clip = _unit(_at_speed(speech[index], speed))[: samples - done]
+            where = np.arange(at + done, at + done + len(clip)) % samples
+            stream[where] = clip
+            done += len(clip)
+    return stream
+
+
+def _at_speed(samples: Samples, speed: float) -> Samples:
+    # Straight lines between samples are good enough for a crowd.
+    return np.asarray(np.interp(np.arange(0, len(samples) - 1, speed), np.arange(len(samples)), samples))
+
+
+def telephone_channel(samples: Samples) -> Samples:
+    """What a telephone makes of `samples`: 300 to 3,400 Hz, mu-law at 8 kHz, and back to 24 kHz.
+
+    Args:
+        samples: Floats at 24 kHz; a multiple of 3 of them. Both ends need margin: the filters know nothing outside.
+
+    Returns:
+        As many floats at 24 kHz, not delayed.
+    """
+    narrow = _filtered(samples, _band_pass())[::3]
+    coded = as_float(decode_ulaw(encode_ulaw(as_pcm16(narrow))))
+    stuffed = np.zeros(len(samples))
+    stuffed[::3] = coded
+    return _filtered(stuffed, 3 * _low_pass(_PHONE_BAND_HZ[1] + 300.0))
+
+
+def _low_pass(cutoff_hz: float) -> Samples:
+    """Windowed sinc of gain 1 below `cutoff_hz`; the edge is about 110 Hz wide."""
+    step = np.arange(_PHONE_TAPS) - _PHONE_TAPS // 2
+    ratio = 2 * cutoff_hz / SAMPLE_RATE_HZ
+    return np.asarray(ratio * np.sinc(ratio * step) * np.hamming(_PHONE_TAPS))
+
+
+def _band_pass() -> Samples:
+    low, high = _PHONE_BAND_HZ
+    return _low_pass(high) - _low_pass(low)
+
+
+def _filtered(samples: Samples, kernel: Samples) -> Samples:
+    """Convolution with a symmetric kernel, as long as `samples` and not delayed."""
+    size = len(samples) + len(kernel) - 1
+    padded = 1 << (size - 1).bit_length()
+    full = np.fft.irfft(np.fft.rfft(samples, padded) * np.fft.rfft(kernel, padded), padded)
+    start = len(kernel) // 2
+    return np.asarray(full[start : start + len(samples)])
+
+
+def _unit(samples: Samples) -> Samples:
+    """Scaled to RMS 1."""
+    return np.asarray(samples / np.sqrt(np.mean(np.square(samples))))

@@ -1,0 +1,247 @@
+"""Making sound of a script under a condition: passages, the uninterrupted stretches a microphone plays.
+
+The speech of a turn begins at a fixed point of its passage, holds have their length to the sample, and one loop of
+noise, drawn once for each script and condition, runs under everything: lead-ins, holds, tails and the idle passage
+between turns. Where speech is, the passage says itself (`speech_ms`), from where the segments were put.
+
+Anchor rule: the first grid frame of every passage of one script and condition is the same, bit for bit, and no
+other frame equals it. A listener that restarts at that frame hears each passage as a function of its samples alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_lab.audio import noise
+from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.files import read_audio
+from realtime_lab.audio.pcm import (
+    GRID_SAMPLES,
+    SAMPLES_PER_MS,
+    Interval,
+    as_float,
+    as_pcm16,
+    level_dbfs,
+    ms_to_samples,
+    pcm_key,
+    samples_to_ms,
+)
+from realtime_lab.audio.script import Clip, Script, Segment
+from realtime_lab.audio.sets import shipped_clips
+from realtime_lab.audio.timeline import FADE_SAMPLES, Speech, joined, segment_speech
+from realtime_lab.errors import ScriptError
+
+__all__ = ["FLOOR_DBFS", "IDLE_FRAMES", "LEAD_IN_FRAMES", "SPEECH_DBFS", "TAIL_FRAMES", "Passage", "Renderer"]
+
+LEAD_IN_FRAMES = 8
+"""Grid frames of noise before a passage's first speech: 256 ms."""
+TAIL_FRAMES = 8
+"""Whole grid frames of noise after its last speech: 256 ms."""
+IDLE_FRAMES = 64
+"""Grid frames of the idle passage, played again and again between turns: 2.048 s."""
+SPEECH_DBFS = -26.0
+"""Level every script's speech is brought to: RMS over its reference intervals."""
+FLOOR_DBFS = (-75.0, -55.0)
+"""Bounds for the noise floor, which is otherwise at the quiet level of the script's own clips, dBFS."""
+
+_PEAK = 0.97
+_QUIET_PERCENTILE = 5
+_QUIET_WINDOW_SAMPLES = 10 * SAMPLES_PER_MS
+_ONSET_SAMPLES = LEAD_IN_FRAMES * GRID_SAMPLES
+_CHANNEL_MARGIN = GRID_SAMPLES
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """One uninterrupted stretch of sound."""
+
+    key: str
+    """SHA-256 (hex) of the samples as little-endian bytes."""
+    pcm: NDArray[np.int16]
+    """Read-only samples at 24 kHz, a multiple of the grid frame."""
+    speech_ms: tuple[Interval, ...]
+    """Where speech is, ms from the first sample; the pauses between are the holds. Empty when idle."""
+
+    @property
+    def n_frames(self) -> int:
+        """Length in grid frames of 32 ms."""
+        return len(self.pcm) // GRID_SAMPLES
+
+
+class Renderer:
+    """Makes the passages of one script under one condition; each is made once and kept.
+
+    Args:
+        script: What is said.
+        condition: What it sounds like.
+        pool: Clips babble is made from; default: the shipped speech. The script's own clips are never used.
+
+    Raises (when a passage is first made):
+        AudioError: If a clip cannot be read.
+        ScriptError: If babble is asked for and the pool has too few other clips.
+    """
+
+    def __init__(self, script: Script, condition: Condition, pool: Sequence[Clip] | None = None) -> None:
+        self.script = script
+        self.condition = condition
+        self._pool = pool
+        self._turns: dict[int, Passage] = {}
+
+    def turn(self, index: int) -> Passage:
+        """The passage of turn `index`, from 0: its first speech begins at 256 ms exactly."""
+        if index not in self._turns:
+            # Turns lie one after another on the noise loop, behind the idle passage.
+            before = IDLE_FRAMES + sum(_n_frames(speech) for speech in self._spoken[:index])
+            self._turns[index] = self._passage(self._spoken[index], before)
+        return self._turns[index]
+
+    def idle(self) -> Passage:
+        """The passage played, again and again, while nobody speaks."""
+        return self._idle
+
+    def fixed(self) -> tuple[Passage, tuple[tuple[Interval, ...], ...]]:
+        """The whole script in one passage, each turn `gap_ms` after the speech of the one before.
+
+        Returns:
+            The passage, and for each turn its speech in it, ms.
+        """
+        return self._fixed
+
+    @cached_property
+    def _idle(self) -> Passage:
+        return self._passage(None, 0)
+
+    @cached_property
+    def _fixed(self) -> tuple[Passage, tuple[tuple[Interval, ...], ...]]:
+        gaps = [ms_to_samples(turn.gap_ms) for turn in self.script.turns[1:]]
+        passage = self._passage(joined(self._spoken, gaps), IDLE_FRAMES)
+        stretches = iter(passage.speech_ms)
+        return passage, tuple(tuple(next(stretches) for _ in speech.stretches) for speech in self._spoken)
+
+    @cached_property
+    def _clips(self) -> dict[str, NDArray[np.float64]]:
+        """The script's clips as floats at 24 kHz, by hash."""
+        return {clip.sha256: as_float(read_audio(clip.path)) for clip in self.script.clips}
+
+    @cached_property
+    def _spoken(self) -> tuple[Speech, ...]:
+        """Each turn's speech, in its clips' own loudness."""
+        return tuple(
+            joined(
+                [segment_speech(self._clips[segment.clip.sha256], segment) for segment in turn.segments],
+                [ms_to_samples(hold) for hold in turn.hold_ms],
+            )
+            for turn in self.script.turns
+        )
+
+    @cached_property
+    def _active_dbfs(self) -> float:
+        """Level of the script's speech in its clips' own loudness."""
+        return level_dbfs(np.concatenate([speech.only() for speech in self._spoken]))
+
+    @cached_property
+    def _loop_before_gain(self) -> NDArray[np.float64]:
+        """The noise loop at the clips' own loudness: a quiet floor, and the condition's noise over it."""
+        rng = np.random.default_rng(_seed(self.script, self.condition))
+        lift_db = SPEECH_DBFS - self._active_dbfs
+        quiet_dbfs = float(np.median([_quiet_dbfs(clip) for clip in self._clips.values()]))
+        floor_dbfs = min(max(quiet_dbfs + lift_db, FLOOR_DBFS[0]), FLOOR_DBFS[1]) - lift_db
+        loop = _ratio(floor_dbfs) * noise.pink_loop(rng)
+        if self.condition.snr_db is not None:
+            loop += _ratio(self._active_dbfs - self.condition.snr_db) * self._condition_noise(rng)
+        return loop
+
+    def _condition_noise(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        if self.condition.kind == "white":
+            return noise.white_loop(rng)
+        if self.condition.kind == "pink":
+            return noise.pink_loop(rng)
+        own = {clip.sha256 for clip in self.script.clips}
+        pool = shipped_clips() if self._pool is None else self._pool
+        others = [clip for clip in pool if clip.sha256 not in own]
+        if len(others) < noise.MIN_TALKERS:
+            raise ScriptError(
+                f"babble under script {self.script.id!r} needs at least {noise.MIN_TALKERS} clips that the script "
+                f"does not use, and the pool has {len(others)}: give Renderer a larger pool, or use pink noise"
+            )
+        return noise.babble_loop(rng, [segment_speech(as_float(read_audio(c.path)), Segment(c)).only() for c in others])
+
+    @cached_property
+    def _gain(self) -> float:
+        """One gain for speech and noise of every passage, so that none is louder than another and none clips."""
+        peak = max(float(np.abs(speech.samples).max()) for speech in self._spoken)
+        loudest = peak + float(np.abs(self._loop_before_gain).max())
+        return min(_ratio(SPEECH_DBFS - self._active_dbfs), _PEAK / loudest)
+
+    @cached_property
+    def _loop(self) -> NDArray[np.float64]:
+        return self._gain * self._loop_before_gain
+
+    @cached_property
+    def _anchor(self) -> NDArray[np.int16]:
+        """The frame every passage opens with: the loop's first."""
+        return self._coded(self._loop[:GRID_SAMPLES], self._loop[GRID_SAMPLES:])
+
+    def _passage(self, speech: Speech | None, frames_before: int) -> Passage:
+        """Noise from where `frames_before` frames of it have been played, and `speech` over it."""
+        frames = IDLE_FRAMES if speech is None else _n_frames(speech)
+        mix = self._background(frames, frames_before)
+        if speech is not None:
+            start = _ONSET_SAMPLES - FADE_SAMPLES
+            mix[start : start + len(speech.samples)] += self._gain * speech.samples
+        pcm = self._coded(mix, self._loop)
+        pcm[:GRID_SAMPLES] = self._anchor
+        pcm.setflags(write=False)
+        stretches = () if speech is None else speech.stretches
+        at = [(samples_to_ms(a + _ONSET_SAMPLES), samples_to_ms(b + _ONSET_SAMPLES)) for a, b in stretches]
+        return Passage(pcm_key(pcm), pcm, tuple(Interval(a, b) for a, b in at))
+
+    def _background(self, frames: int, frames_before: int) -> NDArray[np.float64]:
+        """Noise of a passage: the anchor, then the loop from a place of its own, ending on what precedes the anchor."""
+        # The loop is a multiple of 256 samples long, so frames that lie 128 off that grid never repeat its first.
+        place = frames_before * GRID_SAMPLES + 128
+        samples = self._loop.take(np.arange(place, place + frames * GRID_SAMPLES), mode="wrap")
+        angle = np.linspace(0, np.pi / 2, FADE_SAMPLES)
+        rising, falling = np.sin(angle), np.cos(angle)
+        after = slice(GRID_SAMPLES, GRID_SAMPLES + FADE_SAMPLES)
+        samples[:GRID_SAMPLES] = self._loop[:GRID_SAMPLES]
+        samples[after] = rising * samples[after] + falling * self._loop[after]
+        samples[-FADE_SAMPLES:] = falling * samples[-FADE_SAMPLES:] + rising * self._loop[-FADE_SAMPLES:]
+        return samples
+
+    def _coded(self, samples: NDArray[np.float64], following: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Floats as PCM16 through the condition's channel, heard between the loop's end and `following`."""
+        if self.condition.kind != "telephone":
+            return as_pcm16(samples)
+        wide = np.concatenate([self._loop[-_CHANNEL_MARGIN:], samples, following[:_CHANNEL_MARGIN]])
+        return as_pcm16(noise.telephone_channel(wide)[_CHANNEL_MARGIN:-_CHANNEL_MARGIN])
+
+
+def _n_frames(speech: Speech) -> int:
+    """Grid frames of the passage of `speech`: lead-in, speech, what is left of its last frame, tail."""
+    return LEAD_IN_FRAMES + -(-speech.end // GRID_SAMPLES) + TAIL_FRAMES
+
+
+def _ratio(db: float) -> float:
+    return float(10.0 ** (db / 20.0))
+
+
+def _quiet_dbfs(clip: NDArray[np.float64]) -> float:
+    """Level of a clip's quiet moments: a low percentile over windows of 10 ms."""
+    windows = len(clip) // _QUIET_WINDOW_SAMPLES
+    if not windows:
+        return FLOOR_DBFS[1]
+    power = np.mean(np.square(clip[: windows * _QUIET_WINDOW_SAMPLES].reshape(windows, -1)), axis=1)
+    return 10.0 * float(np.log10(max(float(np.percentile(power, _QUIET_PERCENTILE)), 1e-12)))
+
+
+def _seed(script: Script, condition: Condition) -> int:
+    content = json.dumps([script.content_hash, condition.to_dict()], sort_keys=True)
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:16], "big")

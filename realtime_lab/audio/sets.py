@@ -1,0 +1,183 @@
+"""Reading script sets: a folder with `scripts.toml` (who says what, with which pauses) and `clips.csv` (the audio).
+
+The shipped sets and a user's folder have the same two files; only where the clips lie differs. Both files are
+hostile text until checked: every mistake is a `ScriptError` of one line that names the file and the entry.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from realtime_lab.audio.cliplist import read_clips
+from realtime_lab.audio.script import REFERENCE_SOURCES, Clip, Script, Segment, Timing, Turn
+from realtime_lab.errors import ScriptError
+from realtime_lab.resources import data_path
+
+__all__ = ["FORMAT_VERSION", "load_scripts", "script_sets", "shipped_clips"]
+
+FORMAT_VERSION = 1
+"""Version of `scripts.toml` this package reads."""
+
+MAX_PAUSE_MS = 60_000.0
+_MAX_BYTES = 8_000_000
+_SCRIPTS_FILE = "scripts.toml"
+_CLIPS_FILE = "clips.csv"
+
+
+def script_sets() -> tuple[str, ...]:
+    """Names of the shipped script sets."""
+    return tuple(sorted(path.parent.name for path in data_path("scripts").glob(f"*/{_SCRIPTS_FILE}")))
+
+
+def shipped_clips() -> tuple[Clip, ...]:
+    """Every shipped clip of speech, in the order of `data/speech/clips.csv`."""
+    root = data_path("speech")
+    return tuple(read_clips(root / _CLIPS_FILE, root).values())
+
+
+def load_scripts(name_or_folder: str | Path, *, clips_root: str | Path | None = None) -> tuple[Script, ...]:
+    """Read a script set.
+
+    Args:
+        name_or_folder: A shipped set (see `script_sets`) or a folder that holds `scripts.toml` and `clips.csv`.
+        clips_root: Folder that the clips' names are under; default: the set's folder, or the shipped speech.
+
+    Returns:
+        Its scripts, in the order of the file. Those of a user's folder are private.
+
+    Raises:
+        ScriptError: If there is no such set, or its files have a mistake.
+    """
+    shipped = isinstance(name_or_folder, str) and name_or_folder in script_sets()
+    folder = data_path(f"scripts/{name_or_folder}") if shipped else _user_folder(name_or_folder)
+    root = Path(clips_root) if clips_root is not None else data_path("speech") if shipped else folder
+    clips = read_clips(folder / _CLIPS_FILE, root)
+    reader = _Reader(folder / _SCRIPTS_FILE, clips, folder.name, private=not shipped)
+    return reader.scripts(_read_toml(folder / _SCRIPTS_FILE))
+
+
+def _user_folder(name_or_folder: str | Path) -> Path:
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        near = difflib.get_close_matches(str(name_or_folder), script_sets(), n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"shipped sets are {', '.join(script_sets())}"
+        raise ScriptError(f"there is no script set or folder {str(name_or_folder)!r}; {known}", folder)
+    if not (folder / _SCRIPTS_FILE).is_file():
+        raise ScriptError(f"{folder} has no {_SCRIPTS_FILE}: it is not a script set", folder)
+    return folder
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ScriptError(f"{path}: larger than {_MAX_BYTES} bytes", path)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ScriptError(f"{path}: not TOML: {error}", path) from error
+    except OSError as error:
+        raise ScriptError(f"{path}: cannot be read: {error.strerror}", path) from error
+
+
+class _Reader:
+    """Turns the parsed file into scripts; `where` in every method names the entry, for messages."""
+
+    def __init__(self, path: Path, clips: Mapping[str, Clip], set_name: str, *, private: bool) -> None:
+        self._path = path
+        self._clips = clips
+        self._set_name = set_name
+        self._private = private
+
+    def scripts(self, document: Mapping[str, Any]) -> tuple[Script, ...]:
+        version = document.get("format_version")
+        if version != FORMAT_VERSION or isinstance(version, bool):
+            raise self._error("format_version", f"{version!r} is not known; this version of the package reads 1")
+        self._only("the file", document, ("format_version", "scripts"))
+        found = tuple(self._script(n, entry) for n, entry in enumerate(self._tables("scripts", document, "scripts"), 1))
+        ids = [script.id for script in found]
+        if doubled := next((name for name in ids if ids.count(name) > 1), None):
+            raise self._error("scripts", f"two scripts have the id {doubled!r}")
+        return found
+
+    def _script(self, number: int, entry: Mapping[str, Any]) -> Script:
+        name = entry.get("id")
+        if not isinstance(name, str) or not name.strip():
+            raise self._error(f"script {number}", "it needs an id, a text that is not empty")
+        where = f"script {name!r}"
+        self._only(where, entry, ("id", "timing", "turns"))
+        timing = entry.get("timing", "closed")
+        if timing not in get_args(Timing):
+            raise self._error(where, f"timing = {timing!r}: allowed: {', '.join(get_args(Timing))}")
+        tables = self._tables(where, entry, "turns")
+        turns = tuple(self._turn(f"{where}, turn {n}", turn) for n, turn in enumerate(tables, 1))
+        sources = {segment.clip.reference_source for turn in turns for segment in turn.segments}
+        weakest = max(sources, key=REFERENCE_SOURCES.index)
+        return Script(name, turns, self._set_name, cast(Timing, timing), weakest, self._private)
+
+    def _turn(self, where: str, entry: Mapping[str, Any]) -> Turn:
+        self._only(where, entry, ("segments", "hold_ms", "gap_ms", "text", "speaker", "barge_in_ms"))
+        tables = self._tables(where, entry, "segments")
+        segments = tuple(self._segment(f"{where}, segment {n}", table) for n, table in enumerate(tables, 1))
+        holds = entry.get("hold_ms", [])
+        if not isinstance(holds, list) or len(holds) != len(segments) - 1:
+            raise self._error(
+                where, f"hold_ms needs one pause between each two segments: {len(segments) - 1}, not {holds!r:.40}"
+            )
+        hold_ms = tuple(self._ms(where, "hold_ms", hold, above=0.0) for hold in holds)
+        gap_ms = self._ms(where, "gap_ms", entry.get("gap_ms", 700.0))
+        barge = entry.get("barge_in_ms")
+        barge_in_ms = None if barge is None else self._ms(where, "barge_in_ms", barge)
+        text, speaker = self._text(where, entry, "text"), self._text(where, entry, "speaker")
+        return Turn(segments, hold_ms, gap_ms, text, speaker, barge_in_ms)
+
+    def _segment(self, where: str, entry: Mapping[str, Any]) -> Segment:
+        self._only(where, entry, ("clip", "start_ms", "end_ms"))
+        name = entry.get("clip")
+        if not isinstance(name, str) or name not in self._clips:
+            raise self._error(where, f"there is no clip {name!r:.80} in {_CLIPS_FILE}{_nearest(name, self._clips)}")
+        start, end = (
+            None if entry.get(key) is None else self._ms(where, key, entry[key]) for key in ("start_ms", "end_ms")
+        )
+        segment = Segment(self._clips[name], start, end)
+        span = segment.span_ms
+        if span.start_ms >= span.end_ms:
+            raise self._error(where, f"it ends at {span.end_ms:g} ms, not after its start at {span.start_ms:g} ms")
+        if not segment.speech_ms:
+            raise self._error(where, f"no speech of {name!r} lies between {span.start_ms:g} and {span.end_ms:g} ms")
+        return segment
+
+    def _ms(self, where: str, key: str, value: object, above: float = -1.0) -> float:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not good or not max(above, -0.5) < cast(float, value) <= MAX_PAUSE_MS or cast(float, value) < 0:
+            least = "more than 0" if above == 0 else "0"
+            raise self._error(where, f"{key} = {value!r:.40}: allowed: {least} to {MAX_PAUSE_MS:g} ms")
+        return float(cast(float, value))
+
+    def _text(self, where: str, entry: Mapping[str, Any], key: str) -> str | None:
+        value = entry.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self._error(where, f"{key} = {value!r:.40}: it is text, or left out")
+        return value
+
+    def _tables(self, where: str, entry: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+        value = entry.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise self._error(where, f"{key} must be a list of one table or more")
+        return value
+
+    def _only(self, where: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:
+        for key in entry:
+            if key not in known:
+                raise self._error(where, f"unknown key {key!r:.80}{_nearest(key, known)}")
+
+    def _error(self, where: str, what: str) -> ScriptError:
+        return ScriptError(f"{self._path}: {where}: {what}", self._path)
+
+
+def _nearest(name: object, known: Mapping[str, object] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name)[:200], list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

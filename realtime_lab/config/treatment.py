@@ -1,0 +1,97 @@
+"""How the mocked server treats each field: modelled, approximated or ignored, with the reason in one line."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Treatment = Literal["modelled", "approximated", "ignored"]
+
+
+class Treated(NamedTuple):
+    """How the mocked server treats a field, and why."""
+
+    treatment: Treatment
+    reason: str
+
+
+def _modelled(reason: str) -> Treated:
+    return Treated("modelled", reason)
+
+
+def _approximated(reason: str) -> Treated:
+    return Treated("approximated", reason)
+
+
+def _ignored(reason: str) -> Treated:
+    return Treated("ignored", reason)
+
+
+_FORMAT = _modelled("audio is decoded from and encoded to this format, losses included")
+_RECOGNISER = _approximated("one recogniser stands in for every model; its name and version are in each row")
+_GUIDANCE = _approximated("passed to a recogniser that takes it, without effect otherwise")
+_TOOLS = _approximated("function calls are drawn by the seed, not decided by a model")
+_TRACING = _ignored("there is no vendor whose log it could steer")
+_TRUNCATION = _ignored("the mocked conversation never outgrows its model")
+_PROMPT = _ignored("stored prompts live with the vendor")
+_VOICE = _ignored("responses are a placeholder sound: no voice is synthesised")
+_SEMANTIC = _approximated("an estimate of the end of the turn stands in for the vendor's model")
+_NOISE = _approximated("a general noise suppressor stands in for the vendor's")
+
+_TD = "audio.input.turn_detection"
+TREATED: dict[str, Treated] = {
+    "session_type": _ignored("the mocked server holds conversations only"),
+    "model": _ignored("one responder with stated latencies stands in for every model, so no model is imitated"),
+    "output_modalities": _modelled("audio or text responses, each with its own order of events"),
+    "instructions": _ignored("no language model reads them"),
+    "audio.input.format": _FORMAT,
+    "audio.input.format.type": _FORMAT,
+    "audio.input.format.rate": _modelled("the one rate there is"),
+    "audio.input.noise_reduction": _NOISE,
+    "audio.input.noise_reduction.type": _NOISE,
+    "audio.input.noise_reduction.strength": _NOISE,
+    "audio.input.transcription": _modelled("on or off: transcription events are sent, or none"),
+    "audio.input.transcription.model": _RECOGNISER,
+    "audio.input.transcription.language": _GUIDANCE,
+    "audio.input.transcription.prompt": _GUIDANCE,
+    "audio.input.transcription.languages": _GUIDANCE,
+    "audio.input.transcription.keywords": _GUIDANCE,
+    "audio.input.transcription.delay": _approximated("shifts when text is emitted, not what it says"),
+    _TD: _modelled("server_vad runs a real voice activity detector; null leaves turns to the client"),
+    f"{_TD}.type": _approximated("server_vad is modelled; semantic_vad is an estimate of the end of the turn"),
+    f"{_TD}.threshold": _modelled("compared with a real detector's speech probability, frame by frame"),
+    f"{_TD}.prefix_padding_ms": _modelled("moves audio_start_ms and the audio that is committed"),
+    f"{_TD}.silence_duration_ms": _modelled("the silence after which the endpoint fires"),
+    f"{_TD}.create_response": _modelled("decides whether the end of a turn starts a response"),
+    f"{_TD}.interrupt_response": _modelled("decides whether speech cancels the running response"),
+    f"{_TD}.idle_timeout_ms": _modelled("counted from the end of playback, as documented"),
+    f"{_TD}.eagerness": _SEMANTIC,
+    "audio.output.format": _FORMAT,
+    "audio.output.format.type": _FORMAT,
+    "audio.output.format.rate": _modelled("the one rate there is"),
+    "audio.output.voice": _VOICE,
+    "audio.output.speed": _modelled("shortens or lengthens the audio of a response"),
+    "include": _modelled("log-probabilities are sent when asked for and the recogniser gives them"),
+    "max_output_tokens": _modelled("a response longer than this ends incomplete"),
+    "tools": _TOOLS,
+    "tool_choice": _TOOLS,
+    "tracing": _TRACING,
+    "tracing.workflow_name": _TRACING,
+    "tracing.group_id": _TRACING,
+    "tracing.metadata": _TRACING,
+    "truncation": _TRUNCATION,
+    "truncation.type": _TRUNCATION,
+    "truncation.retention_ratio": _TRUNCATION,
+    "truncation.token_limits": _TRUNCATION,
+    "truncation.token_limits.post_instructions": _TRUNCATION,
+    "prompt": _PROMPT,
+    "prompt.id": _PROMPT,
+    "prompt.version": _PROMPT,
+    "prompt.variables": _PROMPT,
+    "reasoning": _ignored("no model reasons"),
+    "reasoning.effort": _ignored("no model reasons"),
+    "parallel_tool_calls": _ignored("mocked responses make one call at a time"),
+    "temperature": _ignored("response length and latency are drawn from fixed distributions"),
+}
+"""One entry for each field of `FIELDS`."""
+SEMANTIC_VAD = _SEMANTIC
+"""How a session with semantic_vad is treated, whatever else its turn detection says."""

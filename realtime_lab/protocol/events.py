@@ -162,13 +162,13 @@ class ErrorEvent(Event, kw_only=True, tag="error"):
 
 class SpeechStarted(Event, kw_only=True, tag="input_audio_buffer.speech_started"):
     item_id: str
-    audio_start_ms: float
+    audio_start_ms: int | float
     """Audio time; includes prefix_padding_ms, so it lies before the detected onset."""
 
 
 class SpeechStopped(Event, kw_only=True, tag="input_audio_buffer.speech_stopped"):
     item_id: str
-    audio_end_ms: float
+    audio_end_ms: int | float
     """Audio time; includes silence_duration_ms, so it lies after the end of speech."""
 
 
@@ -183,8 +183,8 @@ class InputAudioCleared(Event, kw_only=True, tag="input_audio_buffer.cleared"):
 
 class TimeoutTriggered(Event, kw_only=True, tag="input_audio_buffer.timeout_triggered"):
     item_id: str
-    audio_start_ms: float
-    audio_end_ms: float
+    audio_start_ms: int | float
+    audio_end_ms: int | float
 
 
 class ItemAdded(Event, kw_only=True, tag="conversation.item.added"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import UNSET
 
 from realtime_lab.protocol.items import InputTokenDetails, Item, OutputTokenDetails, Usage
@@ -60,11 +61,6 @@ class Conversation:
         rows.insert(position, (item_id, entry))
         self._entries = dict(rows)
 
-    def replace(self, item: Item, *, text: int, audio: int) -> None:
-        """Put a new version of an item in its place."""
-        if str(item.id) in self._entries:
-            self._entries[str(item.id)] = _Entry(item, text, audio)
-
     def delete(self, item_id: str) -> None:
         """Remove an item."""
         del self._entries[item_id]
@@ -72,10 +68,13 @@ class Conversation:
     def truncate(self, item_id: str, audio_tokens: int) -> None:
         """Keep `audio_tokens` of an assistant item and drop its text, as the service does."""
         entry = self._entries[item_id]
-        entry.audio_tokens = min(entry.audio_tokens, audio_tokens)
-        for part in entry.item.content or []:
-            if part.transcript is not UNSET:
-                part.transcript = ""
+        parts = [
+            part if part.transcript is UNSET else msgspec.structs.replace(part, transcript="")
+            for part in entry.item.content or []
+        ]
+        # A copy: events that carried the item stay as they were sent.
+        item = msgspec.structs.replace(entry.item, content=parts)
+        self._entries[item_id] = _Entry(item, 0, min(entry.audio_tokens, audio_tokens))
 
     def bill(self, instructions: str, output_text: int, output_audio: int) -> Usage:
         """Usage of a response given now: the whole conversation is input once more."""

@@ -1,0 +1,107 @@
+"""What the engine has decided to send and has not sent yet; and the ids and draws of one session.
+
+Everything a session names or draws comes from its seed, so the same seed gives the same session, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from msgspec import UNSET
+
+from realtime_lab.clock import Agenda
+from realtime_lab.protocol import events as ev
+from realtime_lab.protocol.items import ErrorDetail
+
+__all__ = ["Draws", "Outbox", "Ticket"]
+
+
+class Draws:
+    """Ids and random generators of one session.
+
+    Args:
+        seed: Decides all of them.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.tag = hashlib.sha256(f"session {seed}".encode()).hexdigest()[:12]
+        self._counts: dict[str, int] = {}
+
+    def new_id(self, kind: str) -> str:
+        """The next id of its kind, such as item_…_0001."""
+        return f"{kind}_{self.tag}_{self._count(kind):04d}"
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A generator of its own for the next draw of one purpose, whatever else was drawn before."""
+        label = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:4], "big")
+        return np.random.default_rng([self._seed, label, self._count("draw " + purpose)])
+
+    def _count(self, kind: str) -> int:
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return self._counts[kind]
+
+
+@dataclass(eq=False)
+class Ticket:
+    """Whether entries handed in together are still wanted."""
+
+    valid: bool = True
+
+
+Alarm = Callable[[float], None]
+
+
+@dataclass
+class Outbox:
+    """Events and alarms with their due times.
+
+    Args:
+        draws: Names the events.
+        event_ms: From the decision to send to the event at the client.
+    """
+
+    draws: Draws
+    event_ms: float
+    _agenda: Agenda[tuple[ev.Event | Alarm, Ticket | None]] = field(default_factory=Agenda)
+
+    def send(self, t_ms: float, event: ev.Event, ticket: Ticket | None = None) -> None:
+        """Send `event`, decided at `t_ms`, unless `ticket` is void by then."""
+        self._agenda.put(t_ms + self.event_ms, (event, ticket))
+
+    def alarm(self, t_ms: float, ring: Alarm, ticket: Ticket) -> None:
+        """Call `ring(due_ms)` at `t_ms`, unless `ticket` is void by then."""
+        self._agenda.put(t_ms, (ring, ticket))
+
+    def error(self, t_ms: float, code: str, message: str, param: str | None = None, cause: object = None) -> None:
+        """Tell the client what was wrong with its event `cause`."""
+        event_id = cause.event_id if isinstance(cause, ev.Event) and cause.event_id is not UNSET else None
+        kind = "invalid_request_error"
+        detail = ErrorDetail(type=kind, code=code, message=message, param=param, event_id=event_id or None)
+        self.send(t_ms, ev.ErrorEvent(error=detail))
+
+    def next_due_ms(self) -> float | None:
+        """When the next entry is due; None when there is none."""
+        while (due_ms := self._agenda.next_due_ms()) is not None:
+            _, ticket = self._agenda.peek()
+            if ticket is None or ticket.valid:
+                return due_ms
+            self._agenda.pop_due(due_ms)
+        return None
+
+    def take_due(self, t_ms: float) -> list[tuple[float, ev.Event]]:
+        """The events due at or before `t_ms`, as (due_ms, event), in order; alarms due ring."""
+        taken: list[tuple[float, ev.Event]] = []
+        while (row := self._agenda.pop_due(t_ms)) is not None:
+            due_ms, (entry, ticket) = row
+            if ticket is not None and not ticket.valid:
+                continue
+            if isinstance(entry, ev.Event):
+                entry.event_id = self.draws.new_id("event")
+                taken.append((due_ms, entry))
+            else:
+                entry(due_ms)
+        return taken

@@ -1,0 +1,66 @@
+"""The order checker: silent on a documented turn, one sentence for each thing out of place."""
+
+import pytest
+
+from realtime_lab.protocol import check_order
+from realtime_lab.protocol import events as ev
+from realtime_lab.protocol.items import ContentPart, Item, Response
+
+USER = Item(id="u", type="message", role="user")
+BOT = Item(id="b", type="message", role="assistant")
+IDS = {"response_id": "r", "item_id": "b"}
+
+
+def documented_turn():
+    return [
+        ev.SessionCreated(session={}),
+        ev.SpeechStarted(item_id="u", audio_start_ms=0),
+        ev.SpeechStopped(item_id="u", audio_end_ms=900),
+        ev.InputAudioCommitted(item_id="u"),
+        ev.ItemAdded(item=USER),
+        ev.ItemDone(item=USER),
+        ev.ResponseCreated(response=Response(id="r")),
+        ev.OutputItemAdded(response_id="r", output_index=0, item=BOT),
+        ev.ItemAdded(item=BOT),
+        ev.ContentPartAdded(**IDS, part=ContentPart(type="audio")),
+        ev.AudioTranscriptDelta(**IDS, delta="hi"),
+        ev.AudioDelta(**IDS, delta=""),
+        ev.AudioDone(**IDS),
+        ev.AudioTranscriptDone(**IDS, transcript="hi"),
+        ev.ContentPartDone(**IDS, part=ContentPart(type="audio")),
+        ev.TranscriptionCompleted(item_id="u", transcript="hello"),
+        ev.OutputItemDone(response_id="r", output_index=0, item=BOT),
+        ev.ItemDone(item=BOT),
+        ev.ResponseDone(response=Response(id="r", status="completed")),
+    ]
+
+
+def test_a_documented_turn_has_no_violations():
+    assert check_order(documented_turn()) == []
+
+
+@pytest.mark.parametrize(
+    ("move", "to", "complaint"),
+    [
+        (2, 1, "speech_stopped"),
+        (3, 2, "'committed' out of order"),
+        (15, 2, "before its commit"),
+        (11, 6, "before response.created"),
+        (18, 10, "open item"),
+        (9, 7, "content of b"),
+    ],
+)
+def test_an_event_out_of_place_is_named(move, to, complaint):
+    events = documented_turn()
+    events.insert(to, events.pop(move))
+    assert any(complaint in violation for violation in check_order(events))
+
+
+def test_nothing_may_follow_the_end_of_a_response():
+    late = ev.AudioDelta(**IDS, delta="")
+    assert check_order([*documented_turn(), late])
+
+
+def test_a_cancelled_response_may_end_anywhere():
+    events = documented_turn()[:12] + [ev.ResponseDone(response=Response(id="r", status="cancelled"))]
+    assert check_order(events) == []

@@ -1,0 +1,88 @@
+"""A recording survives its file form, byte for byte; damage is named by its line; times follow the two clocks."""
+
+import gzip
+
+import pytest
+
+from realtime_lab.audio.pcm import Interval
+from realtime_lab.errors import RecordingError
+from realtime_lab.protocol import events as ev
+from realtime_lab.recording import (
+    AppendRun,
+    Header,
+    RecordedEvent,
+    Recording,
+    ReferenceTurn,
+    load_recording,
+    recording_from_bytes,
+    recording_to_bytes,
+    save_recording,
+)
+
+
+def recording(**header):
+    fields = {"target": "t", "script_id": "s", "script_hash": "h", "condition": "clean", "seed": 1, "requested": {}}
+    return Recording(
+        header=Header(**{**fields, **header}),
+        reference=(ReferenceTurn(index=0, speech_ms=(Interval(256.0, 900.0),), deadline_ms=5900.0, complete=True),),
+        appends=(
+            AppendRun(start_ms=0.0, samples=24_000, sha256="a", offset_samples=0, frame_ms=20.0),
+            AppendRun(
+                start_ms=1000.0, samples=960, sha256="b", offset_samples=0, frame_ms=20.0, sent_ms=(1021.5, 1043.0)
+            ),
+        ),
+        events=(
+            RecordedEvent(-20.0, "client", ev.SessionUpdate(session={"type": "realtime"})),
+            RecordedEvent(990.25, "server", ev.SpeechStopped(item_id="i", audio_end_ms=940)),
+            RecordedEvent(None, "server", ev.UnknownEvent(type="new", raw=b'{"type":"new","x":1}')),
+        ),
+        audio_ms=1040.0,
+    )
+
+
+def test_bytes_round_trip_exactly():
+    data = recording_to_bytes(recording())
+    assert recording_from_bytes(data) == recording()
+    assert recording_to_bytes(recording_from_bytes(data)) == data
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+def test_files_round_trip(tmp_path, name):
+    path = save_recording(recording(), tmp_path / name)
+    assert load_recording(path) == recording()
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda data: data[: len(data) // 2], "line"),
+        (lambda data: b"", "no header"),
+        (lambda data: b"RIFF\0\0" + data, "line 1"),
+        (lambda data: data.replace(b'"from":"server"', b'"from":"moon"'), "moon"),
+        (lambda data: data.replace(b'"format_version":1', b'"format_version":9'), "version 9"),
+    ],
+)
+def test_damage_is_one_clear_line(damage, complaint):
+    with pytest.raises(RecordingError, match=complaint) as caught:
+        recording_from_bytes(damage(recording_to_bytes(recording())), "r.jsonl")
+    assert str(caught.value).startswith("r.jsonl: ") and "\n" not in str(caught.value)
+
+
+def test_a_truncated_gzip_is_named(tmp_path):
+    path = tmp_path / "r.jsonl.gz"
+    path.write_bytes(gzip.compress(recording_to_bytes(recording()))[:-20])
+    with pytest.raises(RecordingError, match="cannot be read"):
+        load_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("audio_ms", "sent_ms"),
+    [(0.0, 0.0), (1.0, 20.0), (20.0, 20.0), (20.5, 40.0), (999.0, 1000.0), (1010.0, 1021.5), (1030.0, 1043.0)],
+)
+def test_a_frame_is_sent_at_its_last_sample_or_when_the_log_says(audio_ms, sent_ms):
+    assert recording().sent_at(audio_ms) == sent_ms
+
+
+def test_audio_that_was_never_sent_has_no_time():
+    assert recording().sent_at(1040.5) is None
+    assert recording(has_send_clock=False).sent_at(100.0) is None

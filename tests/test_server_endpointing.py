@@ -1,0 +1,47 @@
+"""The endpointing rule: its scalar form and its form over stretches give the same transitions."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime_lab.server.endpointing import Endpointer, EndpointRule, Track, Transition
+
+probabilities = st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.34, 0.35, 0.36, 0.5, 0.51, 0.7, 1.0]), max_size=80)
+rules = st.builds(EndpointRule, st.sampled_from([0.05, 0.3, 0.5, 0.7]), st.sampled_from([0, 32, 33, 64, 100, 200]))
+
+
+def stepped(rule, frames):
+    endpointer = Endpointer(rule)
+    return [found for p in frames if (found := endpointer.step(p)) is not None]
+
+
+def scanned(rule, frames, cuts):
+    endpointer, found = Endpointer(rule), []
+    edges = sorted({0, len(frames), *(cut % (len(frames) + 1) for cut in cuts)})
+    for first, last in zip(edges, edges[1:], strict=False):
+        stretch = np.array(frames[first:last], dtype=np.float32)
+        position = 0
+        while position < last - first:
+            before = endpointer.frame
+            transition = endpointer.scan(Track.of(stretch, rule), position, last - first)
+            position += endpointer.frame - before
+            if transition is not None:
+                found.append(transition)
+    return found
+
+
+@given(rules, probabilities, st.lists(st.integers(0, 100), max_size=4))
+def test_scan_equals_step_however_the_audio_is_cut(rule, frames, cuts):
+    exact = [float(np.float32(p)) for p in frames]
+    assert scanned(rule, exact, cuts) == stepped(rule, exact)
+
+
+def test_speech_stops_at_the_first_frame_whose_silent_run_is_long_enough():
+    """64 ms of silence is two frames; the hysteresis keeps speech going down to .35."""
+    rule = EndpointRule(0.5, 64)
+    frames = [0.4, 0.6, 0.4, 0.1, 0.4, 0.1, 0.1, 0.1]
+    assert stepped(rule, frames) == [Transition("started", 1, 1), Transition("stopped", 6, 4)]
+
+
+def test_the_keep_threshold_has_a_floor():
+    assert EndpointRule(0.1, 500).keep_threshold == 0.01

@@ -87,8 +87,8 @@ class Answering:
         run = self._active(t_ms)
         if run is None:
             return False
-        run.ticket.valid = False
-        self.silence()
+        run.ticket.void(t_ms)
+        self.silence(t_ms)
         self.conversation.delete(run.item_id)
         if t_ms >= run.created_ms:
             self._send_cancelled(run, t_ms, reason)
@@ -102,13 +102,13 @@ class Answering:
             message = "Cancellation failed: no active response found."
             self.outbox.error(t_ms, "response_cancel_not_active", message, cause=event)
 
-    def silence(self) -> None:
+    def silence(self, t_ms: float) -> None:
         """Somebody speaks: the idle timer stops."""
-        self._idle.valid = False
+        self._idle.void(t_ms)
 
     def _active(self, t_ms: float) -> _Run | None:
         run = self._run
-        return run if run is not None and run.ticket.valid and t_ms < run.done_ms else None
+        return run if run is not None and t_ms < min(run.done_ms, run.ticket.void_from_ms) else None
 
     def _lay_out(self, t_ms: float, plan: ResponsePlan, effective: dict[str, Any]) -> None:
         base = Response(
@@ -118,7 +118,7 @@ class Answering:
             max_output_tokens=effective["max_output_tokens"],
         )
         run = self._run = _Run(base, self.draws.new_id("item"), plan, t_ms + plan.create_ms)
-        self.silence()
+        self.silence(t_ms)
         previous = self.conversation.last_id()
         usage = self.conversation.bill(effective["instructions"] or "", plan.text_tokens, plan.audio_tokens)
         self.outbox.send(run.created_ms, ev.ResponseCreated(response=base), run.ticket)

@@ -243,7 +243,7 @@ class Engine:
         assert self._detection is not None
         self._speech_item = self._draws.new_id("item")
         self._speech_start_ms = max(0.0, onset_ms - self._detection.prefix_padding_ms)
-        self._answering.silence()
+        self._answering.silence(t_ms)
         start_ms = round(self._speech_start_ms)
         self._outbox.send(t_ms, ev.SpeechStarted(item_id=self._speech_item, audio_start_ms=start_ms))
         if self._detection.interrupt_response:

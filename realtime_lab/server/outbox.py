@@ -6,6 +6,7 @@ Everything a session names or draws comes from its seed, so the same seed gives 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,7 +50,12 @@ class Draws:
 class Ticket:
     """Whether entries handed in together are still wanted."""
 
-    valid: bool = True
+    void_from_ms: float = math.inf
+    """What was decided after this is not sent; what was decided before is on its way."""
+
+    def void(self, t_ms: float) -> None:
+        """Send nothing that is decided after `t_ms`."""
+        self.void_from_ms = min(self.void_from_ms, t_ms)
 
 
 Alarm = Callable[[float], None]
@@ -66,15 +72,15 @@ class Outbox:
 
     draws: Draws
     event_ms: float
-    _agenda: Agenda[tuple[ev.Event | Alarm, Ticket | None]] = field(default_factory=Agenda)
+    _agenda: Agenda[tuple[ev.Event | Alarm, Ticket | None, float]] = field(default_factory=Agenda)
 
     def send(self, t_ms: float, event: ev.Event, ticket: Ticket | None = None) -> None:
         """Send `event`, decided at `t_ms`, unless `ticket` is void by then."""
-        self._agenda.put(t_ms + self.event_ms, (event, ticket))
+        self._agenda.put(t_ms + self.event_ms, (event, ticket, t_ms))
 
     def alarm(self, t_ms: float, ring: Alarm, ticket: Ticket) -> None:
         """Call `ring(due_ms)` at `t_ms`, unless `ticket` is void by then."""
-        self._agenda.put(t_ms, (ring, ticket))
+        self._agenda.put(t_ms, (ring, ticket, t_ms))
 
     def error(self, t_ms: float, code: str, message: str, param: str | None = None, cause: object = None) -> None:
         """Tell the client what was wrong with its event `cause`."""
@@ -86,8 +92,8 @@ class Outbox:
     def next_due_ms(self) -> float | None:
         """When the next entry is due; None when there is none."""
         while (due_ms := self._agenda.next_due_ms()) is not None:
-            _, ticket = self._agenda.peek()
-            if ticket is None or ticket.valid:
+            _, ticket, decided_ms = self._agenda.peek()
+            if ticket is None or decided_ms <= ticket.void_from_ms:
                 return due_ms
             self._agenda.pop_due(due_ms)
         return None
@@ -96,8 +102,8 @@ class Outbox:
         """The events due at or before `t_ms`, as (due_ms, event), in order; alarms due ring."""
         taken: list[tuple[float, ev.Event]] = []
         while (row := self._agenda.pop_due(t_ms)) is not None:
-            due_ms, (entry, ticket) = row
-            if ticket is not None and not ticket.valid:
+            due_ms, (entry, ticket, decided_ms) = row
+            if ticket is not None and decided_ms > ticket.void_from_ms:
                 continue
             if isinstance(entry, ev.Event):
                 entry.event_id = self.draws.new_id("event")

@@ -127,6 +127,7 @@ class _VirtualSession:
         due_ms = self.engine.next_due_ms()
         decision_ms = self.caller.next_decision_ms()
         horizon_ms = decision_ms if due_ms is None else min(due_ms, decision_ms)
+        horizon_ms = max(horizon_ms, self.clock.now_ms())  # a deadline may have passed while speech was open
         if horizon_ms > _MAX_SESSION_MS:
             raise SessionStalledError(f"script {self.script.id!r} did not end within {_MAX_SESSION_MS / 60_000:g} min")
         if self._hear_until(horizon_ms):

@@ -98,10 +98,12 @@ def _uncover(tree: Tree, full: str) -> None:
     if not isinstance(extra, dict):
         return
     steps = tuple(full.split("."))
-    if remove(extra, steps) is MISSING:
+    covering = (steps[:end] for end in range(1, len(steps) + 1))
+    found = next((path for path in covering if not isinstance(lookup(extra, path), dict)), steps)
+    if remove(extra, found) is MISSING:
         return
-    for end in range(len(steps) - 1, 0, -1):
-        if lookup(extra, steps[:end]) == {}:
-            remove(extra, steps[:end])
+    for end in range(len(found) - 1, 0, -1):
+        if lookup(extra, found[:end]) == {}:
+            remove(extra, found[:end])
     if not extra:
         del tree["extra"]

@@ -45,7 +45,9 @@ class BackgroundLoop:
         Raises:
             TypeError: If `coroutine` is not a coroutine.
         """
-        return self._start(coroutine)[0]
+        future: Future[T] = Future()
+        self._start(coroutine, future, threading.Event())
+        return future
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run `coroutine` on the loop and wait for its result.
@@ -60,8 +62,10 @@ class BackgroundLoop:
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("run() was called on the background loop, which would wait for itself: use await there")
-        future, finished = self._start(coroutine)
-        try:
+        future: Future[T] = Future()
+        finished = threading.Event()
+        try:  # the interrupt may come as soon as the coroutine has begun
+            self._start(coroutine, future, finished)
             while not finished.wait(_POLL_S):
                 pass
         except KeyboardInterrupt:
@@ -82,14 +86,11 @@ class BackgroundLoop:
         )
         thread.join(CLEANUP_S + 1)
 
-    def _start(self, coroutine: Coroutine[Any, Any, T]) -> tuple[Future[T], threading.Event]:
+    def _start(self, coroutine: Coroutine[Any, Any, T], future: Future[T], finished: threading.Event) -> None:
         if not asyncio.iscoroutine(coroutine):
             raise TypeError(f"a coroutine is needed, not {type(coroutine).__name__}: call the async function")
-        future: Future[T] = Future()
-        finished = threading.Event()
         loop = self._running_loop()
         loop.call_soon_threadsafe(_begin, loop, coroutine, future, finished)
-        return future, finished
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -24,7 +24,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from realtime_lab.analysis.asked import Asked
@@ -120,7 +120,7 @@ def take_turns(
     Returns:
         One TurnTaking per turn, in order.
     """
-    heard = _heard_items(items, asked)
+    heard = _Timeline(_heard_items(items, asked))
     taken = [TurnTaking(turn) for turn in turns]
     for position, taking in enumerate(taken):
         following = turns[position + 1].speech_ms[0].start_ms if position + 1 < len(turns) else math.inf
@@ -153,16 +153,28 @@ def _heard_items(items: Iterable[InputItem], asked: Asked) -> list[HeardItem]:
     return sorted(heard, key=lambda entry: (entry.onset_ms, entry.end_ms))
 
 
+class _Timeline:
+    """Items by onset, for a quick look at those around a turn."""
+
+    def __init__(self, items: Sequence[HeardItem]) -> None:
+        self._items = items
+        self._onsets = [item.onset_ms for item in items]
+        self._latest_ends = list(accumulate((item.end_ms for item in items), max))
+
+    def around(self, start_ms: float, end_ms: float) -> Sequence[HeardItem]:
+        """At least the items that end after `start_ms` and begin by `end_ms`."""
+        return self._items[bisect_right(self._latest_ends, start_ms) : bisect_right(self._onsets, end_ms)]
+
+
 def _end_ms(item: InputItem) -> float:
     return math.inf if item.audio_end_ms is None else item.audio_end_ms
 
 
-def _take_turn(taking: TurnTaking, heard: Sequence[HeardItem], following_ms: float, audio_ms: float) -> None:
+def _take_turn(taking: TurnTaking, heard: _Timeline, following_ms: float, audio_ms: float) -> None:
     speech = taking.turn.speech_ms
     start_ms, last_ms, end_ms = speech[0].start_ms, speech[-1].start_ms, speech[-1].end_ms
-    taking.items = [
-        item for item in heard if item.onset_ms <= end_ms + ONSET_TOLERANCE_MS and _holds_speech(item, start_ms)
-    ]
+    around = heard.around(start_ms, end_ms + ONSET_TOLERANCE_MS)
+    taking.items = [item for item in around if _holds_speech(item, start_ms)]
     ends = sorted(
         (item for item in taking.items if start_ms < item.end_ms < following_ms), key=lambda item: item.end_ms
     )

@@ -309,7 +309,11 @@ def _declared() -> tuple[Column, ...]:
     columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
     columns.append(Column("note", "str", "which quantiles have too few turns"))
     columns.append(Column("metrics_version", "int", "version of the metrics' definitions"))
-    return tuple({column.name: column for column in reversed(columns)}.values())[::-1]
+    # A count that is also a numerator keeps its first place and meaning.
+    unique: dict[str, Column] = {}
+    for column in columns:
+        unique.setdefault(column.name, column)
+    return tuple(unique.values())
 
 
 SUMMARY: tuple[Column, ...] = _declared()

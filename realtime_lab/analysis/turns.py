@@ -70,9 +70,10 @@ def _outcome(view: SessionView, taking: TurnTaking, response: ResponseFacts | No
         why = f": {response.status_reason}" if response.status_reason else ""
         return "missed", f"response {response.status} before any output{why}"
     what = "response" if closed else "endpoint"
-    # When the next turn has begun, the script gave this one no more time than it had.
+    # When the next turn has begun, the script gave this one no more time than it had. Audio ends on a whole frame.
     went_on = turn.index != view.takings[-1].turn.index
-    if turn.complete and (went_on or view.recording.audio_ms >= turn.deadline_ms):
+    frame_ms = max((run.frame_ms for run in view.recording.appends), default=0.0)
+    if turn.complete and (went_on or view.recording.audio_ms + frame_ms >= turn.deadline_ms):
         return "missed", f"no {what} before the deadline"
     return "censored", f"the observation ended before the {what}"
 

@@ -211,7 +211,7 @@ def test_bytes_in_appends_and_cached_stretches_give_equal_events(format_type):
 
 
 def VadCache_real_compute(pcm, rate_hz):
-    from realtime_lab.server.vad import passage_probabilities
+    from realtime_lab.audio.vad import passage_probabilities
 
     return passage_probabilities(pcm, rate_hz)
 

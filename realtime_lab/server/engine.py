@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_lab.audio.g711 import decode_alaw, decode_ulaw
+from realtime_lab.audio.vad import FrameVad
 from realtime_lab.errors import Problem
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item, TranscriptionUsage
@@ -36,7 +37,6 @@ from realtime_lab.server.item_requests import ItemRequests
 from realtime_lab.server.outbox import Draws, Outbox
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.settings import Settings
-from realtime_lab.server.vad import FrameVad
 
 __all__ = ["Engine", "Stretch", "Transcriber"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.server.vad import VAD_NAME, passage_probabilities
+from realtime_lab.audio.vad import VAD_NAME, passage_probabilities
 
 __all__ = ["VadCache", "cache_folder"]
 

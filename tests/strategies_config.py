@@ -62,7 +62,11 @@ tools = st.fixed_dictionaries(
     {"type": st.just("function"), "name": names}, optional={"description": texts, "parameters": json_objects}
 ) | st.fixed_dictionaries(
     {"type": st.just("mcp"), "server_label": names},
-    optional={"authorization": texts, "headers": json_objects, "allowed_tools": st.lists(texts, max_size=2)},
+    optional={
+        "authorization": texts,
+        "headers": st.dictionaries(texts, texts, max_size=2),
+        "allowed_tools": st.lists(texts, max_size=2),
+    },
 )
 inputs = some(
     format=formats,
@@ -81,7 +85,10 @@ everywhere = {
     "tool_choice": st.sampled_from(("auto", "none", "required"))
     | st.builds(lambda name: {"type": "function", "name": name}, names),
     "tracing": st.none() | st.just("auto") | some(workflow_name=texts, group_id=texts, metadata=json_objects),
-    "prompt": st.none() | st.fixed_dictionaries({"id": names}, optional={"version": texts, "variables": json_objects}),
+    "prompt": st.none()
+    | st.fixed_dictionaries(
+        {"id": names}, optional={"version": texts, "variables": st.dictionaries(texts, texts, max_size=2)}
+    ),
 }
 newer = {
     "truncation": st.sampled_from(("auto", "disabled"))

@@ -43,7 +43,7 @@ class McpTool(Part):
     """What the server is for."""
     authorization: Annotated[str | None, Text()] = None
     """Access token for the server; hidden wherever the configuration is shown."""
-    headers: Annotated[Mapping[str, object] | None, JsonObject(nullable=True)] = None
+    headers: Annotated[Mapping[str, object] | None, JsonObject(holds=(str,), nullable=True)] = None
     """HTTP headers for the server; hidden wherever the configuration is shown."""
     allowed_tools: Annotated[tuple[str, ...] | Mapping[str, object] | None, JsonList(lists=True, nullable=True)] = None
     """Names of the tools that may be used, or a filter."""
@@ -125,8 +125,8 @@ class Prompt(Part):
     """Its id."""
     version: Annotated[str | None, Text(nullable=True)] = None
     """Its version, or null for the current one."""
-    variables: Annotated[Mapping[str, object] | None, JsonObject(nullable=True)] = None
-    """Values for its variables."""
+    variables: Annotated[Mapping[str, object] | None, JsonObject(holds=(str, dict), nullable=True)] = None
+    """Values for its variables: texts, or objects of the vendor's input types."""
 
 
 class Reasoning(Part):

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from realtime_lab.config.frozen_json import NotJsonError, freeze
 
 Model = type[BaseModel]
+Kind = type[str] | type[dict[str, object]]
 TAG = "~"
 """Prefix of the branch names pydantic puts into an error's location; no field name begins with it."""
 
@@ -231,15 +232,21 @@ class TextList(Spec):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class JsonObject(Spec):
-    """Any JSON object, kept as it is."""
+    """A JSON object, kept as it is."""
 
+    holds: tuple[Kind, ...] = ()
+    """Types its values may have; empty for any."""
     type: ClassVar[str] = "object"
 
     def _words(self) -> str:
-        return "a JSON object"
+        if not self.holds:
+            return "a JSON object"
+        return "a JSON object of " + " or ".join("texts" if kind is str else "objects" for kind in self.holds)
 
     def check(self, value: object) -> object:
         if not isinstance(value, Mapping):
+            raise refusal("invalid_type")
+        if self.holds and not all(isinstance(item, self.holds) for item in value.values()):
             raise refusal("invalid_type")
         return _frozen(value)
 

@@ -1,15 +1,16 @@
-"""The command line: `realtime-lab demo` and `realtime-lab sweep`. It parses, calls the package and prints; no logic.
+"""The command line: `realtime-lab demo` and `realtime-lab sweep`. It parses, calls the package and prints.
 
 A mistake of the user ends in one plain message and exit code 2; Ctrl-C in one line that says how to go on, and 130.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from realtime_lab.sweep import Study, SweepPlan
 
-__all__ = ["app", "demo_plan", "main"]
+__all__ = ["app", "demo_plan", "main", "settings_table"]
 
 app = typer.Typer(
     help="Sweep turn-detection and token settings of Realtime voice sessions over real speech.",
@@ -29,11 +30,20 @@ app = typer.Typer(
     add_completion=False,
 )
 
+MAX_LINES = 60
+"""Settings a printed table shows; the study and its summary hold them all."""
+HEADS = ("cut off", "answer after ms")
+LEGEND = """\
+cut off: holds (pauses inside a turn) in which the server took the turn, over all holds.
+answer after ms: median from the end of the caller's turn to the first audible answer, over turns that were not cut.
+Both with 95 % intervals; "late" is past the deadline of 5 s. Not verified against a live service."""
+
+Row = Mapping[Any, Any]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one per core")]
 
 
 def demo_plan(seed: int) -> SweepPlan:
-    """The plan of `realtime-lab demo`: 24 turn-detection settings x 2 token settings, clean and in babble at 3 dB."""
+    """The plan of `realtime-lab demo`: 24 turn-detection x 2 token settings, clean and in babble at 3 dB."""
     from realtime_lab.audio import babble, clean, load_scripts
     from realtime_lab.config import ServerVad, SessionConfig, Transcription
     from realtime_lab.sweep import SweepPlan
@@ -60,15 +70,19 @@ def demo(
 ) -> None:
     """Sweep 24 turn-detection x 2 token settings over the shipped speech, offline, against a server that listens."""
     with _plain_ends():
-        started = time.monotonic()
+        started_s = time.monotonic()
         out.mkdir(parents=True, exist_ok=True)
         plan = demo_plan(seed)
+        typer.echo(f"{plan.estimate()}: {len(plan.settings)} settings, mocked, offline")
         study = _sweep(plan, out / "study.sqlite", workers)
         summary = study.summary()
         summary.to_csv(out / "summary.csv", index=False)
-        _print_tables(summary)
         _save_tradeoff(study, out / "tradeoff.png")
-        typer.echo(f"\n{len(plan.trials)} sessions and their plot in {time.monotonic() - started:.0f} s. Written:")
+        # Turns end alike whatever the token limit: one limit's rows say it all, both limits' would count turns twice.
+        shown = summary[summary["max_output_tokens"] == math.inf]
+        typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
+        typer.echo(f"{LEGEND}\n\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{len(plan.trials)} sessions, table and plot in {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png"):
             typer.echo(f"  {out / name}")
 
@@ -83,14 +97,70 @@ def sweep(
     with _plain_ends():
         from realtime_lab.sweep import SweepPlan
 
-        study = _sweep(SweepPlan.load(plan), store, workers)
-        _print_tables(study.summary())
-        typer.echo(f"\nWritten:\n  {store}")
+        loaded = SweepPlan.load(plan)
+        typer.echo(str(loaded.estimate()))
+        study = _sweep(loaded, store, workers)
+        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}\n\nWritten:\n  {store}")
 
 
 def main() -> None:
     """Entry point of the `realtime-lab` command."""
     app(prog_name="realtime-lab")
+
+
+def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
+    """One line per setting: in each condition how many holds were cut off, and how long the answer took.
+
+    Args:
+        summary: A study's summary; `axes` and the condition tell its rows apart.
+        axes: The swept settings to show.
+    """
+    conditions = list(dict.fromkeys(summary["condition"]))
+    settings: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+    for row in summary.astype(object).where(summary.notna(), None).to_dict("records"):
+        setting = tuple(_plain(row[axis]) for axis in axes)
+        settings.setdefault(setting, {})[row["condition"]] = (_rate(row, "cutoff_rate"), _median(row))
+    lines = [[*axes, *HEADS * len(conditions)]]
+    for setting, cells in settings.items():
+        lines.append([*setting, *(cell for condition in conditions for cell in cells.get(condition, ("", "")))])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    first = ""
+    for number, condition in enumerate(conditions):
+        first = first.ljust(sum(width + 2 for width in widths[: len(axes) + number * len(HEADS)])) + condition
+    texts = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    left_out = len(texts) - 1 - MAX_LINES
+    more = [f"... and {left_out} more settings in the study"] if left_out > 0 else []
+    return "\n".join([first, *texts[: MAX_LINES + 1], *more])
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _rate(row: Row, name: str) -> str:
+    """A rate with its interval, in percent."""
+    parts = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+    if None in parts:
+        return "-"
+    value, low, high = (f"{100 * part:.0f}" for part in parts)
+    return f"{value} % ({low}-{high})"
+
+
+def _median(row: Row) -> str:
+    """The median response latency with its interval; the number of turns where that is too few for one."""
+    name = "response_latency_ms"
+    parts = [row[f"{name}_p50{end}"] for end in ("", "_low", "_high")]
+    if None in parts:
+        return f"- (n = {row[f'n_{name}']})"
+    value, low, high = ("late" if part == math.inf else f"{part:.0f}" for part in parts)
+    return f"{value} ({low}-{high})"
+
+
+def _tokens_line(summary: pd.DataFrame) -> str:
+    parts = (
+        f"{_plain(row['max_output_tokens'])}: {_rate(row, 'truncated_rate')}" for row in summary.to_dict("records")
+    )
+    return f"Responses truncated at max_output_tokens {', '.join(parts)}."
 
 
 def _sweep(plan: SweepPlan, store: Path, workers: int | None) -> Study:
@@ -102,12 +172,7 @@ def _sweep(plan: SweepPlan, store: Path, workers: int | None) -> Study:
 def _save_tradeoff(study: Study, path: Path) -> None:
     from realtime_lab import plots
 
-    axes = plots.tradeoff(study)
-    axes.figure.savefig(path, dpi=150)
-
-
-def _print_tables(summary: pd.DataFrame) -> None:
-    typer.echo(summary.to_string(index=False))
+    plots.tradeoff(study).figure.savefig(path, dpi=150)
 
 
 @contextmanager
@@ -118,7 +183,7 @@ def _plain_ends() -> Iterator[None]:
     except RealtimeLabError as error:
         typer.echo(f"realtime-lab: {error}", err=True)
         raise typer.Exit(2) from None
-    except (FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
+    except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError) as error:
         typer.echo(f"realtime-lab: {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

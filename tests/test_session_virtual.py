@@ -1,7 +1,5 @@
 """Sessions on the virtual clock: what the caller and the engine do to each other, exactly, by construction."""
 
-import base64
-
 import pytest
 from sessions import spoken_script, tone_stage
 
@@ -11,8 +9,8 @@ from realtime_lab.errors import ConfigError
 from realtime_lab.protocol import check_order
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import recording_to_bytes
-from realtime_lab.server import PROFILES, Engine
-from realtime_lab.session import mocked, run_session
+from realtime_lab.server import PROFILES
+from realtime_lab.session import run_session
 
 ONE_TURN = ((0, 30),)
 HELD_TURN = ((0, 30), (45, 60))
@@ -195,65 +193,6 @@ def test_the_append_frame_size_changes_no_audio_time(frame_ms):
 def test_an_impossible_frame_size_is_refused():
     with pytest.raises(ConfigError, match="frame_ms"):
         run_session(config(), spoken_script("one"), frame_ms=0)
-
-
-@pytest.mark.parametrize("format_type", ["audio/pcm", "audio/pcmu"])
-def test_bytes_in_appends_and_cached_stretches_give_equal_events(format_type):
-    """The real VAD hears the same passages frame by frame from bytes: same events, same times, nothing cached."""
-    script = spoken_script("one", "two")
-    stage = tone_stage(script, ONE_TURN, HELD_TURN)
-    stage.cache._compute = VadCache_real_compute
-    asked = config(300, input_format={"type": format_type}) if format_type != "audio/pcm" else config(300)
-    recording = run_session(asked, script, stage=stage, seed=3)
-    assert replayed(recording, stage, format_type) == [
-        (entry.t_ms, entry.event) for entry in recording.events if entry.direction == "server" and entry.t_ms >= 0
-    ]
-
-
-def VadCache_real_compute(pcm, rate_hz):
-    from realtime_lab.audio.vad import passage_probabilities
-
-    return passage_probabilities(pcm, rate_hz)
-
-
-def replayed(recording, stage, format_type):
-    """Send the recording's audio as bytes, and its client events, at their times to a fresh engine."""
-    engine = Engine(mocked().profile, recording.header.seed, model="gpt-realtime")
-    texts = run_texts(recording)
-    engine.transcriber = texts
-    engine.start(-40.0)
-    client = [(entry.t_ms, entry.event) for entry in recording.events if entry.direction == "client"]
-    heard, width = [], 48 if format_type == "audio/pcm" else 8
-    audio = b"".join(wire_bytes(stage, run, format_type, width) for run in recording.appends)
-    frames = [((k + 1) * 20.0, audio[k * 20 * width : (k + 1) * 20 * width]) for k in range(len(audio) // (20 * width))]
-    steps = sorted([(t, 1, event) for t, event in client] + [(t, 0, frame) for t, frame in frames], key=lambda s: s[:2])
-    for t_ms, _, step in steps:
-        heard += engine.take_due(t_ms - 1e-9)
-        if isinstance(step, bytes):
-            engine.receive(ev.InputAudioAppend(audio=base64.b64encode(step).decode()), t_ms)
-        else:
-            heard += engine.take_due(t_ms)
-            engine.receive(step, t_ms)
-    heard += engine.take_due(recording.events[-1].t_ms)
-    return [(t_ms, event) for t_ms, event in heard if t_ms >= 0]
-
-
-class run_texts:
-    """Gives back what the recording says was transcribed, in order."""
-
-    name = "echo"
-
-    def __init__(self, recording):
-        done = [entry.event for entry in recording.events if isinstance(entry.event, ev.TranscriptionCompleted)]
-        self.by_order = [event.transcript for event in sorted(done, key=lambda event: event.item_id)]
-
-    def transcribe(self, start_ms, end_ms):
-        return self.by_order.pop(0)
-
-
-def wire_bytes(stage, run, format_type, width):
-    wire = next(w for (key, kind), w in stage._wire.items() if key == run.sha256 and kind == format_type)
-    return wire.data[: int(run.samples / 24 * width)]
 
 
 def test_conditions_default_to_clean():

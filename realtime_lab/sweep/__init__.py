@@ -1,0 +1,51 @@
+"""Many sessions: plan them, run them over worker processes into one study file, read it back as frames.
+
+`SweepPlan` says what is run, `start_sweep` and `run_sweep` run it and go on where an interrupted run stopped, `Study`
+reads what is there. Names are looked up when first used, so that worker processes import neither pandas nor pyarrow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realtime_lab.sweep.plan import Estimate, SweepPlan, Trial
+    from realtime_lab.sweep.pool import WorkerPool
+    from realtime_lab.sweep.progress import Progress
+    from realtime_lab.sweep.runner import SweepRun, run_sweep, start_sweep
+    from realtime_lab.sweep.study import Study
+    from realtime_lab.sweep.worker import TrialResult, TrialTask
+
+__all__ = [
+    "Estimate",
+    "Progress",
+    "Study",
+    "SweepPlan",
+    "SweepRun",
+    "Trial",
+    "TrialResult",
+    "TrialTask",
+    "WorkerPool",
+    "run_sweep",
+    "start_sweep",
+]
+
+_NAMES_OF = {
+    "plan": ("Estimate", "SweepPlan", "Trial"),
+    "pool": ("WorkerPool",),
+    "progress": ("Progress",),
+    "runner": ("SweepRun", "run_sweep", "start_sweep"),
+    "study": ("Study",),
+    "worker": ("TrialResult", "TrialTask"),
+}
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for (PEP 562)."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

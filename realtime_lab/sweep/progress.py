@@ -1,0 +1,177 @@
+"""How far a sweep is: a snapshot to read from any thread, and its quiet display in a terminal or a notebook.
+
+The display is driven by whoever waits for the sweep; nothing prints from a thread of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+__all__ = ["Progress", "ProgressDisplay", "ProgressMeter"]
+
+_RATE_OVER_S = 15.0
+_LINE_AFTER_S = (3.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is at one instant."""
+
+    total: int
+    """Trials in the plan."""
+    done: int
+    """Trials with a result, those of earlier runs included."""
+    failed: int
+    """Of these, failed in this run."""
+    running: int
+    """Trials in a worker's hands."""
+    resumed: int
+    """Trials that an earlier run had finished."""
+    elapsed_s: float
+    """Time since this run began."""
+    rate_per_s: float | None
+    """Trials per second lately; None before the first result."""
+    state: str
+    """running, finished, cancelled or failed."""
+
+    @property
+    def eta_s(self) -> float | None:
+        """Time to go at the present rate; None when unknown."""
+        return (self.total - self.done) / self.rate_per_s if self.rate_per_s else None
+
+    def __str__(self) -> str:
+        parts = [f"{self.done:,} of {self.total:,} trials"]
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        if self.rate_per_s:
+            parts.append(f"{self.rate_per_s:,.1f}/s")
+        if self.state == "running" and self.eta_s is not None:
+            parts.append(f"about {_duration(self.eta_s)} to go")
+        if self.state != "running":
+            parts.append(f"{self.state} after {_duration(self.elapsed_s)}")
+        return ", ".join(parts)
+
+
+class ProgressMeter:
+    """Counts a sweep's results; every method may be called from any thread.
+
+    Args:
+        total: Trials in the plan.
+        resumed: Trials that need not be run.
+        now_s: A monotonic clock, seconds.
+    """
+
+    def __init__(self, total: int, resumed: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._now_s = now_s
+        self._start_s = self._end_s = now_s()
+        self._total, self._resumed = total, resumed
+        self._done, self._failed, self._running = resumed, 0, 0
+        self._state = "running"
+        self._marks: deque[tuple[float, int]] = deque([(self._start_s, resumed)])
+
+    def sent(self, trials: int) -> None:
+        """Trials went to a worker."""
+        with self._lock:
+            self._running += trials
+
+    def lost(self, trials: int) -> None:
+        """Trials went to a worker and nothing came back."""
+        with self._lock:
+            self._running -= trials
+
+    def returned(self, complete: int, failed: int) -> None:
+        """Trials came back and are stored."""
+        with self._lock:
+            now = self._now_s()
+            self._running -= complete + failed
+            self._done += complete + failed
+            self._failed += failed
+            self._marks.append((now, self._done))
+            while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_OVER_S:
+                self._marks.popleft()
+
+    def end(self, state: str) -> None:
+        """The sweep is over."""
+        with self._lock:
+            self._state, self._running, self._end_s = state, 0, self._now_s()
+
+    def snapshot(self) -> Progress:
+        """How far it is now."""
+        with self._lock:
+            running = self._state == "running"
+            now = self._now_s() if running else self._end_s
+            (first_s, first), (_, last) = self._marks[0], self._marks[-1]
+            if not running:
+                first_s, first = self._start_s, self._resumed
+            rate = (last - first) / (now - first_s) if last > first and now > first_s else None
+            return Progress(
+                total=self._total,
+                done=self._done,
+                failed=self._failed,
+                running=self._running,
+                resumed=self._resumed,
+                elapsed_s=now - self._start_s,
+                rate_per_s=rate,
+                state=self._state,
+            )
+
+
+class ProgressDisplay:
+    """Shows snapshots: one bar that redraws itself on a terminal, a few plain lines anywhere else.
+
+    Args:
+        stream: Where to write; standard error when None.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._bar: Any = None
+        self._live = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._next_line_s = _LINE_AFTER_S[0]
+
+    def show(self, progress: Progress) -> None:
+        """Bring the display up to date; call it as often as you like."""
+        if self._live:
+            self._redraw(progress)
+        elif progress.elapsed_s >= self._next_line_s:
+            later = [after for after in _LINE_AFTER_S if after > progress.elapsed_s]
+            self._next_line_s = later[0] if later else progress.elapsed_s + _LINE_AFTER_S[-1]
+            self._line(progress)
+
+    def close(self, progress: Progress) -> None:
+        """Show the last state and let go of the line."""
+        if self._bar is not None:
+            self._redraw(progress)
+            self._bar.close()
+        else:
+            self._line(progress)
+
+    def _line(self, progress: Progress) -> None:
+        print(f"sweep: {progress}", file=self._stream, flush=True)
+
+    def _redraw(self, progress: Progress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            class Bar(tqdm):  # type: ignore[type-arg]
+                monitor_interval = 0  # no thread of its own
+
+            self._bar = Bar(
+                total=progress.total, initial=progress.resumed, desc="sweep", unit="trial", file=self._stream
+            )
+        if progress.failed:
+            self._bar.set_postfix_str(f"{progress.failed} failed", refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_970 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,144 @@
+"""Reading a study file, also while another process writes it. Everything in it is hostile until checked.
+
+A `StudyReader` is open for one question and closed again, so that an open `Study` holds no file. Frames are made of
+what it returns in `frames`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from realtime_lab.errors import StudyDamagedError, StudyError
+from realtime_lab.sweep import schema, tables
+from realtime_lab.sweep.lock import is_locked
+
+__all__ = ["StudyReader", "reading"]
+
+MAX_RECORDING_BYTES = 512 * 1024 * 1024
+"""A recording holds no audio; one that claims to unpack to more than this is refused."""
+
+_TRIAL_COLUMNS = (
+    "trial, key, block, setting, script, condition, repeat, seed, target, state, attempt, tainted, effective, error"
+)
+_INTEGERS = ("trial", "block", "setting", "repeat", "seed")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[StudyReader]:
+    """Open a study for one question.
+
+    Raises:
+        StudyError: If it is missing, damaged, of another version or not a study.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise StudyError(f"{path} {what}: give the name of a study file", path)
+    with schema.plain_errors(path, "read"):
+        connection = schema.connect(path, write=False)
+        try:
+            connection.execute("BEGIN")  # one view of the file, whatever is written meanwhile
+            schema.check_study(connection, path)
+            yield StudyReader(path, connection)
+        finally:
+            connection.close()
+
+
+class StudyReader:
+    """Answers from one consistent view of a study file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    def meta(self, name: str) -> str:
+        """One text of the study's own description, such as "plan_hash"."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is None or not isinstance(row[0], str):
+            raise self._damaged(f"{name} is missing")
+        return row[0]
+
+    def json(self, name: str) -> Any:
+        """One JSON value of the study's own description, such as "settings"."""
+        try:
+            return json.loads(self.meta(name))
+        except (ValueError, RecursionError):
+            raise self._damaged(f"{name} is not JSON") from None
+
+    def trials(self) -> dict[str, list[Any]]:
+        """The trials table, column by column, in plan order."""
+        names = _TRIAL_COLUMNS.split(", ")
+        rows = self._db.execute(f"SELECT {_TRIAL_COLUMNS} FROM trials ORDER BY trial").fetchall()
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
+        if any(not isinstance(value, int) for name in _INTEGERS for value in columns[name]):
+            raise self._damaged("its trials hold text where numbers belong")
+        if columns["trial"] != list(range(len(rows))):
+            raise self._damaged("its trials are not numbered one after another")
+        if not is_locked(self.path):  # their writer is gone
+            columns["state"] = ["planned" if state == "running" else state for state in columns["state"]]
+        return columns
+
+    def states(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        query = "SELECT state, count(*) FROM trials GROUP BY state ORDER BY state"
+        return {str(state): int(count) for state, count in self._db.execute(query)}
+
+    def effective(self) -> dict[str, dict[str, Any]]:
+        """Effective configurations by the hash that trials name them with."""
+        query = "SELECT sha256, data FROM blobs WHERE sha256 IN (SELECT effective FROM trials)"
+        try:
+            return {str(sha256): dict(json.loads(data)) for sha256, data in self._db.execute(query)}
+        except (ValueError, TypeError, RecursionError):
+            raise self._damaged("an effective configuration is not a JSON object") from None
+
+    def rows(self, kind: str) -> pa.Table:
+        """All rows of one kind, in plan order; rows of attempts that a later one replaced are left out."""
+        parts = []
+        query = "SELECT id, sha256, data FROM batches WHERE kind = ? ORDER BY id"
+        for number, sha256, data in self._db.execute(query, (kind,)):
+            try:
+                parts.append(tables.from_bytes(kind, data, sha256))
+            except (ValueError, TypeError, OSError) as error:
+                raise self._damaged(f"batch {number} ({kind}): {error}") from None
+        if not parts:
+            return tables.empty_table(kind)
+        return self._current(tables.join(parts))
+
+    def _current(self, table: pa.Table) -> pa.Table:
+        attempts = [a for (a,) in self._db.execute("SELECT coalesce(attempt, 0) FROM trials ORDER BY trial")]
+        numbers = table["trial_number"]
+        if table.num_rows and not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < len(attempts):
+            raise self._damaged("rows of trials that it does not have")
+        wanted = pc.equal(table["attempt"], pa.array(attempts, pa.int32()).take(numbers.combine_chunks()))
+        return table if pc.all(wanted).as_py() in (True, None) else table.filter(wanted)
+
+    def recording(self, trial: int) -> bytes | None:
+        """The bytes of a trial's last recording; None when it has none."""
+        row = self._db.execute(
+            "SELECT codec, size, sha256, data FROM recordings WHERE trial = ? ORDER BY attempt DESC LIMIT 1", (trial,)
+        ).fetchone()
+        if row is None:
+            return None
+        codec, size, sha256, packed = row
+        if codec != "zlib" or not isinstance(size, int) or not 0 <= size <= MAX_RECORDING_BYTES:
+            raise self._damaged(f"the recording of trial {trial} is of an unknown kind")
+        try:
+            # No more than was promised is unpacked, whatever the bytes hold.
+            data = zlib.decompressobj().decompress(packed, size + 1)
+        except (zlib.error, TypeError):
+            data = b""
+        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+            raise self._damaged(f"the recording of trial {trial} does not match its checksum")
+        return data
+
+    def _damaged(self, what: str) -> StudyDamagedError:
+        return StudyDamagedError(f"{self.path} is damaged: {what}", self.path)

@@ -1,0 +1,150 @@
+"""Scripts, targets and setting values as plain JSON values and back: what a study keeps of its plan.
+
+A study names its clips by hash and, when they are a user's own, by their place on this machine; the audio itself is
+not in it. Shipped clips are found again wherever the package is installed. Everything read here is hostile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from realtime_lab.audio import Clip, Interval, Script, Segment, Turn
+from realtime_lab.config.part import plain
+from realtime_lab.resources import data_path
+from realtime_lab.server.profile import Profile
+from realtime_lab.session import Mocked
+
+__all__ = ["plain_value", "scripts_from_record", "scripts_to_record", "target_from_record", "target_to_record"]
+
+
+def plain_value(value: object) -> Any:
+    """A configuration's value as plain JSON: parts and tuples become objects and lists."""
+    return plain(value)
+
+
+def target_to_record(target: Mocked) -> dict[str, Any]:
+    """What describes a target, without secrets."""
+    return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(target.profile)}
+
+
+def target_from_record(record: Mapping[str, Any]) -> Mocked:
+    """The target that `target_to_record` described.
+
+    Raises:
+        ValueError: If it describes none.
+    """
+    if record.get("kind") != Mocked.kind:
+        raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
+    try:
+        return Mocked(msgspec.convert(record.get("profile"), Profile))
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def scripts_to_record(scripts: Sequence[Script]) -> dict[str, Any]:
+    """Scripts with every clip they use, each once."""
+    clips = list(dict.fromkeys(clip for script in scripts for clip in script.clips))
+    numbers = {clip: number for number, clip in enumerate(clips)}
+    return {
+        "clips": [_clip_record(clip) for clip in clips],
+        "scripts": [
+            {
+                "id": script.id,
+                "set_name": script.set_name,
+                "timing": script.timing,
+                "reference_source": script.reference_source,
+                "private": script.private,
+                "turns": [
+                    {
+                        "segments": [[numbers[part.clip], part.start_ms, part.end_ms] for part in turn.segments],
+                        "hold_ms": list(turn.hold_ms),
+                        "gap_ms": turn.gap_ms,
+                        "text": turn.text,
+                        "speaker": turn.speaker,
+                        "barge_in_ms": turn.barge_in_ms,
+                    }
+                    for turn in script.turns
+                ],
+            }
+            for script in scripts
+        ],
+    }
+
+
+def _clip_record(clip: Clip) -> dict[str, Any]:
+    fields = {field.name: getattr(clip, field.name) for field in dataclasses.fields(clip)}
+    fields["speech_intervals_ms"] = [list(part) for part in clip.speech_intervals_ms]
+    fields["path"] = None if _shipped(clip.file) == clip.path else str(clip.path)
+    return fields
+
+
+def _shipped(file: str) -> Path:
+    root = data_path("speech")
+    name = PurePosixPath(file)
+    return root if name.is_absolute() or ".." in name.parts else root / name
+
+
+class _Turn(msgspec.Struct):
+    segments: list[tuple[int, float | None, float | None]]
+    hold_ms: list[float]
+    gap_ms: float
+    text: str | None
+    speaker: str | None
+    barge_in_ms: float | None
+
+
+class _Script(msgspec.Struct):
+    id: str
+    set_name: str
+    timing: str
+    reference_source: str
+    private: bool
+    turns: list[_Turn]
+
+
+class _Record(msgspec.Struct):
+    clips: list[dict[str, Any]]
+    scripts: list[_Script]
+
+
+def scripts_from_record(record: Any) -> tuple[Script, ...]:
+    """The scripts that `scripts_to_record` described.
+
+    Raises:
+        ValueError: If it describes none.
+    """
+    try:
+        read = msgspec.convert(record, _Record)
+        clips = [_clip(fields) for fields in read.clips]
+        return tuple(_script(entry, clips) for entry in read.scripts)
+    except (msgspec.ValidationError, TypeError, IndexError) as error:
+        raise ValueError(f"its scripts cannot be read: {error}") from None
+
+
+def _clip(fields: Mapping[str, Any]) -> Clip:
+    intervals = msgspec.convert(fields.get("speech_intervals_ms"), list[tuple[float, float]])
+    path = fields.get("path")
+    place = _shipped(str(fields.get("file"))) if path is None else Path(str(path))
+    known = dict(fields) | {"path": place, "speech_intervals_ms": tuple(Interval(*part) for part in intervals)}
+    return Clip(**known)
+
+
+def _script(entry: _Script, clips: Sequence[Clip]) -> Script:
+    turns = tuple(
+        Turn(
+            segments=tuple(Segment(clips[number], start, end) for number, start, end in turn.segments),
+            hold_ms=tuple(turn.hold_ms),
+            gap_ms=turn.gap_ms,
+            text=turn.text,
+            speaker=turn.speaker,
+            barge_in_ms=turn.barge_in_ms,
+        )
+        for turn in entry.turns
+    )
+    timing, source = entry.timing, entry.reference_source
+    return Script(entry.id, turns, entry.set_name, timing, source, entry.private)  # type: ignore[arg-type]

@@ -1,0 +1,360 @@
+"""Running a plan: trials go out to workers in batches, what comes back is stored, and nothing is run twice.
+
+`start_sweep` returns at once; one background thread of this process sends batches and is the only writer of the
+study. A worker that dies costs the trials it was on one more try, each alone. An interrupt or `cancel` keeps what
+came back and closes the study; the same call goes on from there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import warnings
+import weakref
+from collections import Counter
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from realtime_lab.config import short_path, treatment, treatment_reason
+from realtime_lab.errors import PlanError, Problem, RealtimeLabError, UnmodelledError
+from realtime_lab.session import Mocked, mocked
+from realtime_lab.session.vad_cache import VadCache, cache_folder
+from realtime_lab.sweep.content import study_content
+from realtime_lab.sweep.lanes import Lanes, open_lanes
+from realtime_lab.sweep.plan import SweepPlan, Trial
+from realtime_lab.sweep.pool import WorkerStartError
+from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
+from realtime_lab.sweep.schedule import Schedule
+from realtime_lab.sweep.store import StudyWriter
+from realtime_lab.sweep.study import Study
+from realtime_lab.sweep.worker import BatchResult, RunTrial, TrialResult, TrialTask, run_batch, run_trial
+
+__all__ = ["SweepRun", "run_sweep", "start_sweep"]
+
+CLOSE_PATIENCE_S = 5.0
+"""How long an interrupted `result()` waits for the study to be closed."""
+_LOOK_EVERY_S = 0.1
+
+
+def start_sweep(
+    plan: SweepPlan,
+    target: Mocked | None = None,
+    store: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    allow_unmodelled: bool = False,
+    run: RunTrial = run_trial,
+) -> SweepRun:
+    """Start a sweep, or go on with one, and return at once.
+
+    Args:
+        plan: What to run.
+        target: What answers; default: the plan's own target, else the mocked server.
+        store: The study file, created or gone on with; default: `runs/<plan hash>.sqlite` under the current folder.
+        workers: Worker processes; None: one per core; 0: run in this process, which is slower and easier to debug.
+        executor: Where to run instead of own worker processes: any `concurrent.futures.Executor`.
+        progress: Whether `result()` shows how far the sweep is.
+        allow_unmodelled: Run a mocked sweep although it varies a field that the mocked server ignores.
+        run: What runs one trial: a module-level function that worker processes can import.
+
+    Returns:
+        A handle: the study, which grows, the progress, `cancel()` and `result()`.
+
+    Raises:
+        UnmodelledError: If the plan varies a field that the mocked server ignores.
+        PlanError: If `workers` is not a number of processes.
+        StudyLockedError: If another sweep is writing the study.
+        StudyMismatchError: If the study belongs to another plan or target.
+        StudyVersionError: If another version of schema or metrics wrote it.
+        StudyDamagedError: If the study's bytes are damaged.
+        StudyError: If the file is not a study or cannot be written.
+    """
+    target = target or plan.target or mocked()
+    _check_workers(workers)
+    if target.kind == Mocked.kind and not allow_unmodelled:
+        _refuse_unmodelled(plan)
+    trials = plan.trials_for(target)
+    path = Path(store) if store is not None else _default_store(plan, target)
+    writer = StudyWriter.open(path, study_content(plan, target, trials))
+    try:
+        lanes = open_lanes(workers, executor)
+        return SweepRun(plan, target, trials, writer, lanes, progress, run)
+    except BaseException:
+        writer.close(compact=False)
+        raise
+
+
+def run_sweep(
+    plan: SweepPlan,
+    target: Mocked | None = None,
+    store: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    allow_unmodelled: bool = False,
+    run: RunTrial = run_trial,
+) -> Study:
+    """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
+
+    An interrupt keeps what has come back and closes the study; the same call finishes it.
+
+    Warns:
+        RuntimeWarning: Some trials failed; the same call runs them again.
+    """
+    return start_sweep(plan, target, store, workers, executor, progress, allow_unmodelled, run).result()
+
+
+def _check_workers(workers: object) -> None:
+    if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0):
+        return
+    raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
+
+
+def _default_store(plan: SweepPlan, target: Mocked) -> Path:
+    usual = target == (plan.target or mocked())
+    name = plan.hash if usual else f"{plan.hash}-{''.join(c if c.isalnum() else '-' for c in target.name)}"
+    return Path("runs") / f"{name}.sqlite"
+
+
+def _refuse_unmodelled(plan: SweepPlan) -> None:
+    ignored = [path for path in plan.axes.values() if treatment(path) == "ignored"]
+    if ignored:
+        reasons = "; ".join(f"{short_path(path)}: {treatment_reason(path)}" for path in ignored)
+        raise UnmodelledError(
+            f"the mocked server ignores {', '.join(map(short_path, ignored))}, so sweeping over it would compare noise "
+            f"({reasons}); leave it out, or say allow_unmodelled=True"
+        )
+
+
+@dataclass(frozen=True)
+class _Task:
+    lane: int
+    trials: tuple[int, ...]
+    sent_utc: str
+
+
+class SweepRun:
+    """A sweep under way, as `start_sweep` returns it."""
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        target: Mocked,
+        trials: tuple[Trial, ...],
+        writer: StudyWriter,
+        lanes: Lanes,
+        progress: bool,
+        run: RunTrial,
+    ) -> None:
+        self.study = Study(writer.path)
+        """The study, which can be read while it grows."""
+        self._plan, self._target, self._trials = plan, target, trials
+        self._scripts = {script.id: script for script in plan.scripts}
+        self._writer, self._lanes, self._run = writer, lanes, run
+        self._show = progress
+        unfinished = writer.unfinished()
+        places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
+        self._schedule = Schedule(places, len(lanes))
+        self._meter = ProgressMeter(len(trials), len(trials) - len(unfinished))
+        self._flying: dict[Future[BatchResult], _Task] = {}
+        self._returned: SimpleQueue[Future[BatchResult]] = SimpleQueue()
+        self._lost: Counter[int] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._error: BaseException | None = None
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="realtime-lab-sweep", daemon=True)
+        self._goodbye = _at_exit(self)
+        self._thread.start()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the sweep is, now."""
+        return self._meter.snapshot()
+
+    def cancel(self) -> None:
+        """Stop: end the workers, keep what has come back, close the study. Harmless when the sweep is over."""
+        self._cancelled.set()
+        self._lanes.kill()
+        self._thread.join(CLOSE_PATIENCE_S)
+
+    def result(self) -> Study:
+        """Wait for the end and return the study; after `cancel`, the study as far as it got.
+
+        Raises:
+            KeyboardInterrupt: As it came, after the study has been closed; the same call finishes it.
+            RealtimeLabError: If the sweep could not go on, as when the disk is full; what was done is kept.
+
+        Warns:
+            RuntimeWarning: Some trials failed; the same call runs them again.
+        """
+        display = ProgressDisplay() if self._show else None
+        try:
+            while self._thread.is_alive():
+                self._thread.join(_LOOK_EVERY_S)
+                if display is not None and self._thread.is_alive():
+                    display.show(self.progress)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        finally:
+            if display is not None:
+                display.close(self.progress)
+        if self._error is not None:
+            raise self._error
+        self._warn_of_failures()
+        return self.study
+
+    def __repr__(self) -> str:
+        return f"<SweepRun {self.study.path}: {self.progress}>"
+
+    def _warn_of_failures(self) -> None:
+        failed = sum(self._errors.values())
+        if failed:
+            reasons = "; ".join(f"{count} × {text[:200]}" for text, count in self._errors.most_common(3))
+            warnings.warn(
+                f"{failed} of {len(self._trials)} trials failed ({reasons}); trials_df() has each, and the same call "
+                "runs them again",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    # From here on, everything runs on the background thread.
+
+    def _work(self) -> None:
+        state = "failed"
+        try:
+            self._fill_lanes()
+            while self._flying and not self._cancelled.is_set():
+                self._take_returned()
+                self._fill_lanes()
+            state = "cancelled" if self._cancelled.is_set() and len(self._schedule) + len(self._flying) else "finished"
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._close(state)
+
+    def _close(self, state: str) -> None:
+        try:
+            if state == "finished":
+                self._lanes.close()
+            else:
+                self._lanes.kill()
+                self._keep_what_came_back()
+        except RealtimeLabError as error:
+            self._error = self._error or error
+        try:
+            self._writer.close(compact=state == "finished")
+        except RealtimeLabError as error:
+            self._error = self._error or error
+        VadCache(cache_folder()).prune()
+        atexit.unregister(self._goodbye)
+        self._meter.end(state)
+
+    def _keep_what_came_back(self) -> None:
+        """Store finished batches that were still waiting; mark the others as cancelled."""
+        while not self._returned.empty():
+            self._settle(self._returned.get())
+        abandoned = [trial for task in self._flying.values() for trial in task.trials]
+        self._flying.clear()
+        self._writer.mark(abandoned, "cancelled")
+
+    def _fill_lanes(self) -> None:
+        for _ in range(self._lanes.depth):
+            for lane in range(len(self._lanes)):
+                held = sum(task.lane == lane for task in self._flying.values())
+                if held < self._lanes.depth and not self._cancelled.is_set():
+                    self._send(lane)
+
+    def _send(self, lane: int) -> None:
+        taken = tuple(self._schedule.take(lane))
+        if not taken:
+            return
+        task = _Task(lane, taken, _now_utc())
+        self._writer.mark(taken, "running")
+        self._meter.sent(len(taken))
+        try:
+            future = self._lanes.submit(lane, run_batch, self._run, [self._task(number) for number in taken])
+        except RuntimeError as error:
+            self._writer.mark(taken, "planned")
+            self._meter.lost(len(taken))
+            if self._cancelled.is_set():  # the lanes were closed under our hands
+                return
+            raise RealtimeLabError(f"trials can no longer be sent to workers: {error}") from error
+        self._flying[future] = task
+        future.add_done_callback(self._returned.put)
+
+    def _task(self, number: int) -> TrialTask:
+        trial = self._trials[number]
+        script = self._scripts[trial.script_id]
+        return TrialTask(number, trial.key, trial.config, script, trial.condition, trial.seed, self._target)
+
+    def _take_returned(self) -> None:
+        try:
+            self._settle(self._returned.get(timeout=_LOOK_EVERY_S))
+        except Empty:
+            return
+
+    def _settle(self, future: Future[BatchResult]) -> None:
+        task = self._flying.pop(future)
+        try:
+            batch = future.result()
+        except (BrokenExecutor, CancelledError) as error:
+            self._settle_lost(task, error)
+            return
+        except Exception as error:  # the batch could not be run or sent back at all
+            line = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            self._store(task, [TrialResult(number, "failed", error=line) for number in task.trials])
+            return
+        self._schedule.took(task.lane, len(task.trials), batch.seconds)
+        self._store(task, batch.results)
+
+    def _store(self, task: _Task, results: list[TrialResult]) -> None:
+        stored = self._writer.commit(results, task.sent_utc, _now_utc())
+        failed = [result.error or "no reason given" for result in stored if result.state == "failed"]
+        self._errors.update(failed)
+        self._meter.returned(len(stored) - len(failed), len(failed))
+
+    def _settle_lost(self, task: _Task, error: BaseException) -> None:
+        """The worker died or never got to it: once more, each trial alone; then it has failed."""
+        if isinstance(error, WorkerStartError) or self._cancelled.is_set():
+            self._meter.lost(len(task.trials))
+            self._writer.mark(task.trials, "cancelled" if self._cancelled.is_set() else "planned")
+            if not self._cancelled.is_set():
+                raise RealtimeLabError(str(error)) from error
+            return
+        reason = str(error) or type(error).__name__
+        spent = [number for number in task.trials if self._lost[number]]
+        fresh = [number for number in task.trials if not self._lost[number]]
+        self._lost.update(fresh)
+        if fresh:
+            self._writer.lose(fresh, reason, task.sent_utc, _now_utc())
+            self._meter.lost(len(fresh))
+            self._schedule.again(fresh)
+        if spent:
+            self._store(task, [TrialResult(n, "failed", error=f"{reason}, twice on this trial") for n in spent])
+
+
+def _now_utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _at_exit(run: SweepRun) -> _Goodbye:
+    goodbye = _Goodbye(weakref.ref(run))
+    atexit.register(goodbye)
+    return goodbye
+
+
+class _Goodbye:
+    """Closes a sweep that a script left running when it ended."""
+
+    def __init__(self, run: weakref.ref[SweepRun]) -> None:
+        self._run = run
+
+    def __call__(self) -> None:
+        run = self._run()
+        if run is not None:
+            run.cancel()

@@ -1,0 +1,93 @@
+"""Which trials go to which worker next, and how many at a time: bookkeeping only, no processes and no store.
+
+A lane stands for one worker. It takes a block of the plan (every setting on one script, condition and repeat) and
+stays with that script and condition while there is work on it, since their audio and its voice-activity
+probabilities are then at hand; a lane without a block of its own helps with the longest one. Tasks start at one
+trial and grow until one lasts about half a second, and shrink towards the end so that lanes finish together.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+__all__ = ["Schedule"]
+
+TARGET_TASK_S = 0.5
+MAX_TASK_TRIALS = 256
+
+
+@dataclass
+class _Block:
+    place: tuple[str, str]
+    trials: deque[int] = field(default_factory=deque)
+    lane: int | None = None
+
+
+@dataclass
+class _Lane:
+    block: _Block | None = None
+    place: tuple[str, str] | None = None
+    size: int = 1
+
+
+class Schedule:
+    """The trials still to send.
+
+    Args:
+        trials: (trial number, block number, (script, condition)) in plan order.
+        lanes: How many workers there are.
+    """
+
+    def __init__(self, trials: Iterable[tuple[int, int, tuple[str, str]]], lanes: int) -> None:
+        blocks: dict[int, _Block] = {}
+        for number, block, place in trials:
+            blocks.setdefault(block, _Block(place)).trials.append(number)
+        self._blocks = list(blocks.values())
+        self._again: deque[int] = deque()
+        self._lanes = [_Lane() for _ in range(lanes)]
+        self._left = sum(len(block.trials) for block in self._blocks)
+
+    def __len__(self) -> int:
+        """Trials not taken yet."""
+        return self._left + len(self._again)
+
+    def take(self, lane: int) -> list[int]:
+        """The trials that `lane` should run next, in order; empty when there are none left."""
+        if self._again:
+            return [self._again.popleft()]
+        state = self._lanes[lane]
+        block = self._block_for(lane)
+        if block is None:
+            return []
+        fair = max(1, self._left // (2 * len(self._lanes)))
+        taken = [block.trials.popleft() for _ in range(min(state.size, fair, len(block.trials)))]
+        self._left -= len(taken)
+        if not block.trials:
+            self._blocks.remove(block)
+        return taken
+
+    def took(self, lane: int, trials: int, seconds: float) -> None:
+        """A task of `trials` kept `lane` busy for `seconds`: choose the size of its next one."""
+        fitting = TARGET_TASK_S / max(seconds / trials, 1e-6)
+        state = self._lanes[lane]
+        state.size = int(max(1, min(fitting, 2 * max(trials, state.size), MAX_TASK_TRIALS)))
+
+    def again(self, trials: Iterable[int]) -> None:
+        """Trials whose worker died are to be sent once more, each alone, so that one bad trial shows itself."""
+        self._again.extend(trials)
+
+    def _block_for(self, lane: int) -> _Block | None:
+        state = self._lanes[lane]
+        if state.block is not None and state.block.trials:
+            return state.block
+        free = [block for block in self._blocks if block.lane is None]
+        block = next((block for block in free if block.place == state.place), None)
+        if block is None:
+            taken = {other.place for other in self._lanes if other is not state}
+            block = next((block for block in free if block.place not in taken), free[0] if free else None)
+        if block is None:
+            return max(self._blocks, key=lambda block: len(block.trials), default=None)
+        block.lane, state.block, state.place = lane, block, block.place
+        return block

@@ -1,0 +1,231 @@
+"""Study: what a sweep left behind, as frames, summaries and recordings. Reading only.
+
+Nothing is held open between two questions, so a study can be looked at while its sweep writes it, and a file from
+anybody can be opened: it is checked, and runs no code.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from realtime_lab.errors import StudyDamagedError, StudyError
+from realtime_lab.sweep.reader import StudyReader, reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from realtime_lab.recording import Recording
+    from realtime_lab.sweep.frames import SettingColumn
+    from realtime_lab.sweep.plan import SweepPlan, Trial
+
+__all__ = ["Study"]
+
+T = TypeVar("T")
+
+
+class Study:
+    """The results of a sweep, in one file.
+
+    Args:
+        path: The study file. `Study.open` also checks it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        """The study file."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> Study:
+        """Open a study file.
+
+        Raises:
+            StudyVersionError: If another schema version wrote it.
+            StudyDamagedError: If its bytes are damaged.
+            StudyError: If it is missing or not a study.
+        """
+        study = cls(path)
+        study.states()
+        return study
+
+    @cached_property
+    def plan(self) -> SweepPlan:
+        """The plan it was made with; clips of a user's own are where they were on the machine that ran it.
+
+        Raises:
+            StudyDamagedError: If it cannot be read.
+        """
+        from realtime_lab.sweep.content import plan_from_record
+
+        with reading(self.path) as reader:
+            record, target = reader.json("plan"), reader.json("target")
+        return self._sound(lambda: plan_from_record(record, target))
+
+    def states(self) -> dict[str, int]:
+        """How many trials are planned, running, complete, failed, cancelled or excluded."""
+        with reading(self.path) as reader:
+            return reader.states()
+
+    def __len__(self) -> int:
+        return sum(self.states().values())
+
+    def trials_df(self) -> pd.DataFrame:
+        """One row per trial of the plan, run or not: state, error, what its session added up to, `effective.<path>`.
+
+        The effective values are what the server said its configuration was, whether asked for or not.
+        """
+        from realtime_lab.sweep.frames import trials_frame
+
+        with reading(self.path) as reader:
+            trials, settings = reader.trials(), self._settings(reader)
+            rows, effective = reader.rows("trials"), reader.effective()
+        return self._sound(lambda: trials_frame(rows, trials, settings, effective))
+
+    def turns_df(self) -> pd.DataFrame:
+        """One row per reference turn of every complete trial, in plan order."""
+        return self._rows("turns")
+
+    def responses_df(self) -> pd.DataFrame:
+        """One row per response of every complete trial, in plan order."""
+        return self._rows("responses")
+
+    def tokens_df(self) -> pd.DataFrame:
+        """One row per transcription token that came with a log-probability, in plan order."""
+        return self._rows("tokens")
+
+    def events_df(self, trial: str | int | Trial) -> pd.DataFrame:
+        """Every event of one trial's session, appends of audio included.
+
+        Args:
+            trial: A trial's key or the beginning of it, its number in the plan, or a Trial.
+
+        Raises:
+            StudyError: If there is no such trial, or it has no recording.
+        """
+        from realtime_lab.analysis.frames import events_df
+        from realtime_lab.sweep.frames import with_keys
+
+        with reading(self.path) as reader:
+            trials, settings = reader.trials(), self._settings(reader)
+        number = self._number(trial, trials["key"])
+        return with_keys(events_df(self.recording(number)), number, trials, settings)
+
+    def summary(self, by: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Counts, rates with intervals and latency quantiles with intervals, one row per group.
+
+        Args:
+            by: Columns to group by; None: every swept setting, the condition and the target.
+
+        Raises:
+            RealtimeLabError: If a column is missing.
+        """
+        from realtime_lab.analysis.summary import summary
+
+        return summary(self.turns_df(), self.responses_df(), by=by)
+
+    def recording(self, trial: str | int | Trial) -> Recording:
+        """What happened in one trial's session.
+
+        Args:
+            trial: A trial's key or the beginning of it, its number in the plan, or a Trial.
+
+        Raises:
+            StudyError: If there is no such trial, or it has no recording.
+        """
+        from realtime_lab.recording import recording_from_bytes
+
+        with reading(self.path) as reader:
+            trials = reader.trials()
+            number = self._number(trial, trials["key"])
+            data = reader.recording(number)
+        key, state = trials["key"][number], trials["state"][number]
+        if data is None:
+            raise StudyError(f"trial {key} of {self.path} has no recording: it is {state}", self.path)
+        return recording_from_bytes(data, f"trial {key} of {self.path}")
+
+    def export(self, path: str | Path, kinds: Sequence[str] = ("trials", "turns", "responses", "tokens")) -> Path:
+        """Write frames for other programs.
+
+        Args:
+            path: A folder, made when it is not there.
+            kinds: Which frames.
+
+        Returns:
+            The folder, which then holds one CSV and one Parquet file per frame. Texts that a spreadsheet would take
+            for formulas are preceded by an apostrophe in CSV.
+        """
+        from realtime_lab.sweep.exports import write_frames
+
+        frames = {"trials": self.trials_df, "turns": self.turns_df}
+        frames |= {"responses": self.responses_df, "tokens": self.tokens_df}
+        unknown = [kind for kind in kinds if kind not in frames]
+        if unknown:
+            raise StudyError(f"there are no {unknown[0]!r} to export: allowed are {', '.join(frames)}", self.path)
+        return write_frames({kind: frames[kind]() for kind in kinds}, Path(path))
+
+    def close(self) -> None:
+        """Nothing is held open; here so that a study can be used in a with statement."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        try:
+            states = ", ".join(f"{count} {state}" for state, count in self.states().items())
+        except StudyError as error:
+            return f"<Study {str(self.path)!r}: {error}>"
+        return f"<Study {str(self.path)!r}: {states}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            states = self.states()
+        except StudyError as error:
+            return f"<div class='rl-study'>{html.escape(str(error))}</div>"
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(state)}</th><td>{count:,}</td></tr>"
+            for state, count in states.items()
+        )
+        return (
+            f"<details open class='rl-study'><summary>Study {html.escape(self.path.name)}: "
+            f"{sum(states.values()):,} trials</summary><table>{cells}</table></details>"
+        )
+
+    def _rows(self, kind: str) -> pd.DataFrame:
+        from realtime_lab.sweep.frames import rows_frame
+
+        with reading(self.path) as reader:
+            trials, settings, rows = reader.trials(), self._settings(reader), reader.rows(kind)
+        return self._sound(lambda: rows_frame(kind, rows, trials, settings))
+
+    def _settings(self, reader: StudyReader) -> list[SettingColumn]:
+        from realtime_lab.sweep.frames import setting_columns
+
+        axes, settings = reader.json("axes"), reader.json("settings")
+        return self._sound(lambda: setting_columns(axes, settings))
+
+    def _sound(self, read: Callable[[], T]) -> T:
+        """What `read` makes of the file's content, a hostile or damaged one being named as such."""
+        try:
+            return read()
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
+            raise StudyDamagedError(f"{self.path} is damaged: {error}", self.path) from None
+
+    def _number(self, trial: Any, keys: Sequence[str]) -> int:
+        name = getattr(trial, "key", trial)
+        if isinstance(name, int) and not isinstance(name, bool):
+            found = [name] if 0 <= name < len(keys) else []
+        else:
+            found = [number for number, key in enumerate(keys) if str(name) and key.startswith(str(name))]
+        if len(found) == 1:
+            return found[0]
+        what = f"{len(found)} trials begin with" if found else "there is no trial"
+        raise StudyError(f"{what} {str(name)[:80]!r} in {self.path}: keys are in trials_df()", self.path)

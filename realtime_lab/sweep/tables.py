@@ -1,0 +1,98 @@
+"""Rows as Arrow tables and as bytes: the column batches a study is made of, and the declared columns they hold.
+
+A batch holds what `analysis.columns` declares for its kind plus two columns of its own: `trial_number` (position in
+the plan) and `attempt`. Keys and settings are the same for a whole trial, so they are joined when a frame is asked
+for. pyarrow is imported here and nowhere else in the sweep; workers never import this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from realtime_lab.analysis import columns as declared
+
+__all__ = ["KINDS", "batch", "check_rows", "empty_table", "from_bytes", "join", "table_of"]
+
+KINDS: dict[str, tuple[declared.Column, ...]] = {
+    "trials": declared.TRIALS,
+    "turns": declared.TURNS,
+    "responses": declared.RESPONSES,
+    "tokens": declared.TOKENS,
+}
+"""Declared columns of every kind of row that a study keeps."""
+
+_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
+_OWN = [pa.field("trial_number", pa.int32(), nullable=False), pa.field("attempt", pa.int32(), nullable=False)]
+_SCHEMAS = {
+    kind: pa.schema([*_OWN, *(pa.field(entry.name, _TYPES[entry.dtype]) for entry in entries)])
+    for kind, entries in KINDS.items()
+}
+_NAMES = {kind: frozenset(schema.names) for kind, schema in _SCHEMAS.items()}
+
+
+def check_rows(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    """What is wrong with a session's rows, in one line; None when every column is declared."""
+    for kind, entries in rows.items():
+        if kind not in KINDS:
+            return f"rows of a kind that is not declared: {kind!r}"
+        for entry in entries:
+            if not entry.keys() <= _NAMES[kind]:
+                return f"{kind} rows have columns that are not declared: {sorted(entry.keys() - _NAMES[kind])}"
+    return None
+
+
+def table_of(kind: str, rows: Iterable[tuple[int, int, Mapping[str, Any]]]) -> pa.Table:
+    """A table of one kind from (trial number, attempt, row); what a row leaves out is null.
+
+    Raises:
+        pyarrow.ArrowInvalid: If a value is not of its column's type.
+    """
+    rows = list(rows)
+    schema = _SCHEMAS[kind]
+    data: list[Any] = [[number for number, _, _ in rows], [attempt for _, attempt, _ in rows]]
+    data += [[row.get(name) for _, _, row in rows] for name in schema.names[2:]]
+    arrays = [pa.array(values, field.type, from_pandas=True) for values, field in zip(data, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def batch(kind: str, table: pa.Table) -> tuple[str, int, str, bytes]:
+    """What a study stores of a table: (kind, rows, SHA-256 in hex, compressed Arrow IPC stream)."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return kind, table.num_rows, hashlib.sha256(data).hexdigest(), data
+
+
+def from_bytes(kind: str, data: bytes, sha256: str) -> pa.Table:
+    """Read the bytes that `batch` made, trusting none of it.
+
+    Raises:
+        ValueError: If the bytes do not match their checksum, or hold another table than `kind` declares.
+    """
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("its bytes do not match their checksum")
+    table = pa.ipc.open_stream(data).read_all()
+    if table.schema.names != _SCHEMAS[kind].names or table.schema.types != _SCHEMAS[kind].types:
+        raise ValueError(f"it does not hold {kind}")
+    table.validate(full=True)
+    return table
+
+
+def join(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of several tables of one kind in plan order, each trial's rows in their own order."""
+    whole = pa.concat_tables(parts).combine_chunks()
+    numbers = whole["trial_number"].to_numpy()
+    if (numbers[1:] >= numbers[:-1]).all():
+        return whole
+    return whole.take(pa.array(np.argsort(numbers, kind="stable")))
+
+
+def empty_table(kind: str) -> pa.Table:
+    """A table of one kind without rows."""
+    return _SCHEMAS[kind].empty_table()

@@ -1,0 +1,149 @@
+"""What a worker does with a trial: run its session, compute its rows, pack its recording. No pandas, no store.
+
+`run_batch` is the one call that crosses to another process; everything it takes and gives back is picklable. A trial
+that raises becomes a failed result with its text, so one bad trial never costs another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from time import perf_counter
+from typing import Any, Literal
+
+from realtime_lab.analysis.rows import session_rows
+from realtime_lab.audio import Condition, Script
+from realtime_lab.config import SessionConfig
+from realtime_lab.recording import Recording, recording_to_bytes
+from realtime_lab.session import Stage, run_session
+
+__all__ = [
+    "BatchResult",
+    "PackedRecording",
+    "RunTrial",
+    "TrialResult",
+    "TrialTask",
+    "pack_recording",
+    "run_batch",
+    "run_trial",
+]
+
+MAX_ERROR_CHARACTERS = 2_000
+KEPT_STAGES = 4
+"""Scripts under a condition whose rendered audio a worker keeps; the schedule seldom needs more than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTask:
+    """One trial as a worker needs it."""
+
+    index: int
+    """The trial's number in its plan."""
+    key: str
+    """The trial's key."""
+    config: SessionConfig
+    script: Script
+    condition: Condition
+    seed: int
+    target: Any
+    """The target's spec, such as `mocked()`; picklable."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRecording:
+    """A recording's bytes, compressed, with their check."""
+
+    data: bytes
+    """zlib-compressed `recording_to_bytes`."""
+    size: int
+    """Bytes before compression."""
+    sha256: str
+    """SHA-256 (hex) of the bytes before compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What became of one trial."""
+
+    index: int
+    state: Literal["complete", "failed"]
+    recording: PackedRecording | None = None
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Rows by kind: trials (one), turns, responses, tokens."""
+    effective: str | None = None
+    """The configuration the server reported, as canonical JSON."""
+    error: str | None = None
+    """Why it failed, in one line."""
+    tainted: bool = False
+    """Whether something disturbed the measurement."""
+    detail: str | None = None
+    """The traceback of a failure, for the attempts table."""
+
+
+RunTrial = Callable[[TrialTask], TrialResult]
+"""Runs one trial. Module-level, so that worker processes can import it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch."""
+
+    results: list[TrialResult]
+    """One per trial, in the order they were given."""
+    seconds: float
+    """How long it kept the worker busy; decides the size of later batches and nothing else."""
+
+
+def run_batch(run: RunTrial, tasks: Sequence[TrialTask]) -> BatchResult:
+    """Run trials one after another, in the order given."""
+    began = perf_counter()
+    results = [_guarded(run, task) for task in tasks]
+    return BatchResult(results, perf_counter() - began)
+
+
+def _guarded(run: RunTrial, task: TrialTask) -> TrialResult:
+    try:
+        return run(task)
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_ERROR_CHARACTERS]
+        return TrialResult(task.index, "failed", error=line, detail=traceback.format_exc(limit=-20))
+
+
+def run_trial(task: TrialTask) -> TrialResult:
+    """Run one session and compute its rows.
+
+    Raises:
+        RealtimeLabError: If the session cannot be run at all.
+    """
+    stage = _stage(task.script.content_hash, task.condition)
+    recording = run_session(
+        task.config, task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
+    )
+    header = recording.header
+    effective = None if header.effective is None else _canonical(header.effective)
+    packed = pack_recording(recording)
+    if header.outcome != "complete":
+        reason = header.failure or f"the session ended as {header.outcome}"
+        return TrialResult(task.index, "failed", packed, effective=effective, error=reason[:MAX_ERROR_CHARACTERS])
+    return TrialResult(task.index, "complete", packed, session_rows(recording)._asdict(), effective)
+
+
+@lru_cache(maxsize=KEPT_STAGES)
+def _stage(script_hash: str, condition: Condition) -> Stage:
+    """Rendered audio and speech probabilities, kept for the next trials on the same script and condition."""
+    return Stage()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def pack_recording(recording: Recording) -> PackedRecording:
+    """Compress a recording for the store."""
+    data = recording_to_bytes(recording)
+    return PackedRecording(zlib.compress(data, 6), len(data), hashlib.sha256(data).hexdigest())

@@ -90,8 +90,8 @@ def treatment(path: str, value: object = _NOT_GIVEN) -> Treatment:
 
     Args:
         path: Any unambiguous ending of the field's path.
-        value: The value it is to have, where that decides: turn detection is modelled for server_vad and null, and
-            approximated for semantic_vad.
+        value: The value it is to have, where that decides: turn detection is modelled for server_vad and null, not
+            for semantic_vad.
     """
     return _treated(path, value).treatment
 

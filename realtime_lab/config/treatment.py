@@ -18,24 +18,20 @@ def _modelled(reason: str) -> Treated:
     return Treated("modelled", reason)
 
 
-def _approximated(reason: str) -> Treated:
-    return Treated("approximated", reason)
-
-
 def _ignored(reason: str) -> Treated:
     return Treated("ignored", reason)
 
 
 _FORMAT = _modelled("audio is decoded from and encoded to this format, losses included")
-_RECOGNISER = _approximated("one recogniser stands in for every model; its name and version are in each row")
-_GUIDANCE = _approximated("passed to a recogniser that takes it, without effect otherwise")
-_TOOLS = _approximated("function calls are drawn by the seed, not decided by a model")
+_RECOGNISER = _ignored("transcripts are the words of the reference: no recogniser listens")
+_GUIDANCE = _RECOGNISER
+_TOOLS = _ignored("mocked responses speak or write; they call nothing")
 _TRACING = _ignored("there is no vendor whose log it could steer")
 _TRUNCATION = _ignored("the mocked conversation never outgrows its model")
 _PROMPT = _ignored("stored prompts live with the vendor")
-_VOICE = _ignored("responses are a placeholder sound: no voice is synthesised")
-_SEMANTIC = _approximated("an estimate of the end of the turn stands in for the vendor's model")
-_NOISE = _approximated("a general noise suppressor stands in for the vendor's")
+_VOICE = _ignored("every response is one speech-like sound: no voice is synthesised")
+_SEMANTIC = _ignored("it takes a speech recogniser, which the mocked server does not have")
+_NOISE = _ignored("the detector hears the audio as it was sent")
 
 _TD = "audio.input.turn_detection"
 TREATED: dict[str, Treated] = {
@@ -55,9 +51,9 @@ TREATED: dict[str, Treated] = {
     "audio.input.transcription.prompt": _GUIDANCE,
     "audio.input.transcription.languages": _GUIDANCE,
     "audio.input.transcription.keywords": _GUIDANCE,
-    "audio.input.transcription.delay": _approximated("shifts when text is emitted, not what it says"),
+    "audio.input.transcription.delay": _RECOGNISER,
     _TD: _modelled("server_vad runs a real voice activity detector; null leaves turns to the client"),
-    f"{_TD}.type": _approximated("server_vad is modelled; semantic_vad is an estimate of the end of the turn"),
+    f"{_TD}.type": _modelled("server_vad or null; semantic_vad is refused by the mocked server"),
     f"{_TD}.threshold": _modelled("compared with a real detector's speech probability, frame by frame"),
     f"{_TD}.prefix_padding_ms": _modelled("moves audio_start_ms and the audio that is committed"),
     f"{_TD}.silence_duration_ms": _modelled("the silence after which the endpoint fires"),
@@ -70,7 +66,7 @@ TREATED: dict[str, Treated] = {
     "audio.output.format.rate": _modelled("the one rate there is"),
     "audio.output.voice": _VOICE,
     "audio.output.speed": _modelled("shortens or lengthens the audio of a response"),
-    "include": _modelled("log-probabilities are sent when asked for and the recogniser gives them"),
+    "include": _ignored("log-probabilities are a recogniser's, and the mocked server has none: they are null"),
     "max_output_tokens": _modelled("a response longer than this ends incomplete"),
     "tools": _TOOLS,
     "tool_choice": _TOOLS,

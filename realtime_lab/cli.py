@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_lab.errors import RealtimeLabError
+from realtime_lab.errors import ConfigError, RealtimeLabError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def demo_plan(seed: int) -> SweepPlan:
         transcription=Transcription(model="gpt-4o-transcribe"),
         logprobs=True,
     )
-    space = {
+    space: dict[str, list[Any]] = {
         "silence_duration_ms": [200, 300, 400, 500, 700, 1000],
         "threshold": [0.3, 0.4, 0.5, 0.7],
         "max_output_tokens": [64, "inf"],
@@ -170,9 +170,13 @@ def _sweep(plan: SweepPlan, store: Path, workers: int | None) -> Study:
 
 
 def _save_tradeoff(study: Study, path: Path) -> None:
+    from matplotlib.figure import Figure
+
     from realtime_lab import plots
 
-    plots.tradeoff(study).figure.savefig(path, dpi=150)
+    figure = plots.tradeoff(study).get_figure(root=True)
+    assert isinstance(figure, Figure)
+    figure.savefig(path, dpi=150)
 
 
 @contextmanager
@@ -181,7 +185,7 @@ def _plain_ends() -> Iterator[None]:
     try:
         yield
     except RealtimeLabError as error:
-        typer.echo(f"realtime-lab: {error}", err=True)
+        typer.echo(f"realtime-lab: {_message(error)}", err=True)
         raise typer.Exit(2) from None
     except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError) as error:
         typer.echo(f"realtime-lab: {error.filename}: {error.strerror}", err=True)
@@ -189,6 +193,13 @@ def _plain_ends() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("\nrealtime-lab: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(130) from None
+
+
+def _message(error: RealtimeLabError) -> str:
+    """One line where there is one mistake, one line per mistake where there are more."""
+    if isinstance(error, ConfigError) and len(error.errors) == 1:
+        return f"mistake in the {error.subject}: {error.errors[0]}"
+    return str(error)
 
 
 if __name__ == "__main__":

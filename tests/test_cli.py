@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from realtime_lab import cli, errors
+from realtime_lab import cli, errors, load_scripts
 
 
 @pytest.fixture
@@ -82,3 +85,79 @@ def test_without_a_command_the_commands_are_listed(run):
     listed = run()
     assert "demo" in listed.output
     assert "sweep" in listed.output
+
+
+def _summary_row(silence_ms, condition, **given):
+    row = {
+        "silence_duration_ms": silence_ms,
+        "condition": condition,
+        "cutoff_rate": 0.25,
+        "cutoff_rate_low": 0.124,
+        "cutoff_rate_high": 0.5,
+        "n_response_latency_ms": 20,
+        "response_latency_ms_p50": 812.4,
+        "response_latency_ms_p50_low": 790.0,
+        "response_latency_ms_p50_high": math.inf,
+    }
+    return {**row, **given}
+
+
+def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
+    few = {f"response_latency_ms_p50{end}": None for end in ("", "_low", "_high")}
+    rows = [
+        _summary_row(200, "clean"),
+        _summary_row(200, "babble_3dB", response_latency_ms_p50=math.inf, response_latency_ms_p50_low=4000.0),
+        _summary_row(1000, "clean", cutoff_rate=None, n_response_latency_ms=3, **few),
+    ]
+    frame = pd.DataFrame(rows).convert_dtypes()
+    assert cli.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
+        "                     clean                          babble_3dB",
+        "silence_duration_ms  cut off       answer after ms  cut off       answer after ms",
+        "200                  25 % (12-50)  812 (790-late)   25 % (12-50)  late (4000-late)",
+        "1000                 -             - (n = 3)",
+    ]
+
+
+def test_a_long_table_ends_with_how_many_are_left_out():
+    frame = pd.DataFrame([_summary_row(silence_ms, "clean") for silence_ms in range(70)])
+    lines = cli.settings_table(frame, ["silence_duration_ms"]).splitlines()
+    assert lines[-1] == "... and 10 more settings in the study"
+    assert len(lines) == 2 + 60 + 1
+
+
+def test_one_mistake_is_one_line_and_more_are_a_line_each(run, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('scripts = "orders"\n[space]\nsilence_duration_mss = [200]\n')
+    ended = run("sweep", plan, "--store", tmp_path / "s.sqlite")
+    assert ended.exit_code == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "silence_duration_ms" in ended.stderr
+    plan.write_text('scripts = "order"\nrepeats = 0\n[space]\nsilence_duration_mss = [200]\n')
+    ended = run("sweep", plan, "--store", tmp_path / "s.sqlite")
+    assert ended.stderr.splitlines()[0] == "realtime-lab: 3 mistakes in the sweep plan:"
+    assert len(ended.stderr.splitlines()) == 4
+    assert not (tmp_path / "s.sqlite").exists()
+
+
+def test_a_small_sweep_prints_its_table_and_the_same_command_resumes_it(run, tmp_path):
+    plan, store = tmp_path / "plan.toml", tmp_path / "s.sqlite"
+    script = load_scripts("orders")[0].id
+    plan.write_text(f'scripts = {{set = "orders", ids = ["{script}"]}}\n[space]\nsilence_duration_ms = [200, 700]\n')
+    for _ in range(2):
+        ended = run("sweep", plan, "--store", store, "--workers", 1)
+        assert (ended.exit_code, ended.exception) == (0, None)
+        assert [line.split()[0] for line in ended.stdout.splitlines()[4:6]] == ["200", "700"]
+        assert ended.stdout.endswith(f"Written:\n  {store}\n")
+
+
+def test_a_study_of_another_plan_is_one_line(run, tmp_path):
+    plan, store = tmp_path / "plan.toml", tmp_path / "s.sqlite"
+    script = load_scripts("orders")[0].id
+    for silence_ms in (200, 300):
+        plan.write_text(
+            f'scripts = {{set = "orders", ids = ["{script}"]}}\n[space]\nsilence_duration_ms = [{silence_ms}]\n'
+        )
+        ended = run("sweep", plan, "--store", store, "--workers", 1)
+    assert ended.exit_code == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert str(store) in ended.stderr

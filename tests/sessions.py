@@ -10,8 +10,8 @@ from realtime_lab.audio.conditions import clean
 from realtime_lab.audio.pcm import GRID_SAMPLES, Interval, pcm_key
 from realtime_lab.audio.render import Passage
 from realtime_lab.audio.script import Script, Turn
+from realtime_lab.audio.vad_cache import VadCache
 from realtime_lab.session.stage import Stage
-from realtime_lab.session.vad_cache import VadCache
 
 LOUD = 8000
 """Samples at or above this level are speech to `loudness_vad`."""

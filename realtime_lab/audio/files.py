@@ -30,13 +30,20 @@ _BLOCK_FRAMES = 1 << 18
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
 
 
-def read_audio(path: str | Path, channel: int | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ) -> NDArray[np.int16]:
+def read_audio(
+    path: str | Path,
+    channel: int | None = None,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    span: tuple[int, int] | None = None,
+) -> NDArray[np.int16]:
     """Read one channel of an audio file.
 
     Args:
         path: The file.
         channel: Which channel, from 0. Needed when there are several.
         sample_rate_hz: Rate of the result, Hz.
+        span: Only the samples of the result from the first position up to the second, so that a short stretch of a
+            long file takes little memory; what lies outside the file is left out.
 
     Returns:
         int16 samples, shape (n,); the rate is changed with soxr's high quality filter, which is linear in phase.
@@ -49,9 +56,23 @@ def read_audio(path: str | Path, channel: int | None = None, sample_rate_hz: int
     with _opened(path) as file:
         chosen = _channel(path, file.channels, channel)
         resampler = soxr.ResampleStream(file.samplerate, sample_rate_hz, 1, dtype="float64", quality="HQ")
-        parts = [as_pcm16(resampler.resample_chunk(block)) for block in _blocks(path, file, chosen)]
-        parts.append(as_pcm16(resampler.resample_chunk(np.zeros(0), last=True)))
+        parts: list[NDArray[np.int16]] = []
+        done = 0
+        for block in _blocks(path, file, chosen):
+            part = as_pcm16(resampler.resample_chunk(block))
+            parts.append(_inside(part, done, span))
+            done += len(part)
+            if span is not None and done >= span[1]:
+                return np.concatenate(parts)
+        parts.append(_inside(as_pcm16(resampler.resample_chunk(np.zeros(0), last=True)), done, span))
     return np.concatenate(parts)
+
+
+def _inside(part: NDArray[np.int16], position: int, span: tuple[int, int] | None) -> NDArray[np.int16]:
+    """What of `part`, which begins at `position`, lies in `span`: a copy, so that the rest is let go."""
+    if span is None:
+        return part
+    return part[max(span[0] - position, 0) : max(span[1] - position, 0)].copy()
 
 
 def audio_channels(path: str | Path) -> int:

@@ -35,7 +35,7 @@ from realtime_lab.audio.pcm import (
 )
 from realtime_lab.audio.script import Clip, Script, Segment
 from realtime_lab.audio.sets import shipped_clips
-from realtime_lab.audio.timeline import FADE_SAMPLES, Speech, joined, segment_speech
+from realtime_lab.audio.timeline import FADE_SAMPLES, ClipAudio, Speech, joined, segment_speech
 from realtime_lab.errors import ScriptError
 
 __all__ = ["FLOOR_DBFS", "IDLE_FRAMES", "LEAD_IN_FRAMES", "SPEECH_DBFS", "TAIL_FRAMES", "Passage", "Renderer"]
@@ -54,6 +54,8 @@ FLOOR_DBFS = (-75.0, -55.0)
 _PEAK = 0.97
 _QUIET_PERCENTILE = 5
 _QUIET_WINDOW_SAMPLES = 10 * SAMPLES_PER_MS
+_QUIET_BLOCK_WINDOWS = 6_000
+_CLIP_MARGIN_MS = 10_000.0
 _ONSET_SAMPLES = LEAD_IN_FRAMES * GRID_SAMPLES
 _CHANNEL_MARGIN = GRID_SAMPLES
 
@@ -100,6 +102,8 @@ class Renderer:
             # Turns lie one after another on the noise loop, behind the idle passage.
             before = IDLE_FRAMES + sum(_n_frames(speech) for speech in self._spoken[:index])
             self._turns[index] = self._passage(self._spoken[index], before)
+            if len(self._turns) == len(self.script.turns):
+                self._let_go()
         return self._turns[index]
 
     def idle(self) -> Passage:
@@ -114,6 +118,12 @@ class Renderer:
         """
         return self._fixed
 
+    def _let_go(self) -> None:
+        """Forget what passages are made from, which takes much room; it is made again should `fixed` be asked for."""
+        self.idle()
+        for name in ("_clips", "_spoken", "_loop", "_loop_before_gain"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def _idle(self) -> Passage:
         return self._passage(None, 0)
@@ -126,16 +136,19 @@ class Renderer:
         return passage, tuple(tuple(next(stretches) for _ in speech.stretches) for speech in self._spoken)
 
     @cached_property
-    def _clips(self) -> dict[str, NDArray[np.float64]]:
-        """The script's clips as floats at 24 kHz, by hash."""
-        return {clip.sha256: as_float(read_audio(clip.path)) for clip in self.script.clips}
+    def _clips(self) -> dict[Clip, ClipAudio]:
+        """The script's clips; of a long one, what the script plays and a little around it."""
+        spans: dict[Clip, list[Interval]] = {}
+        for segment in (segment for turn in self.script.turns for segment in turn.segments):
+            spans.setdefault(segment.clip, []).append(segment.span_ms)
+        return {clip: _clip_audio(clip, played) for clip, played in spans.items()}
 
     @cached_property
     def _spoken(self) -> tuple[Speech, ...]:
         """Each turn's speech, in its clips' own loudness."""
         return tuple(
             joined(
-                [segment_speech(self._clips[segment.clip.sha256], segment) for segment in turn.segments],
+                [segment_speech(self._clips[segment.clip], segment) for segment in turn.segments],
                 [ms_to_samples(hold) for hold in turn.hold_ms],
             )
             for turn in self.script.turns
@@ -151,7 +164,7 @@ class Renderer:
         """The noise loop at the clips' own loudness: a quiet floor, and the condition's noise over it."""
         rng = np.random.default_rng(_seed(self.script, self.condition))
         lift_db = SPEECH_DBFS - self._active_dbfs
-        quiet_dbfs = float(np.median([_quiet_dbfs(clip) for clip in self._clips.values()]))
+        quiet_dbfs = float(np.median([_quiet_dbfs(clip.pcm) for clip in self._clips.values()]))
         floor_dbfs = min(max(quiet_dbfs + lift_db, FLOOR_DBFS[0]), FLOOR_DBFS[1]) - lift_db
         loop = _ratio(floor_dbfs) * noise.pink_loop(rng)
         if self.condition.snr_db is not None:
@@ -171,7 +184,8 @@ class Renderer:
                 f"babble under script {self.script.id!r} needs at least {noise.MIN_TALKERS} clips that the script "
                 f"does not use, and the pool has {len(others)}: give Renderer a larger pool, or use pink noise"
             )
-        return noise.babble_loop(rng, [segment_speech(as_float(read_audio(c.path)), Segment(c)).only() for c in others])
+        whole = [segment_speech(ClipAudio(read_audio(clip.path, clip.channel)), Segment(clip)) for clip in others]
+        return noise.babble_loop(rng, [speech.only() for speech in whole])
 
     @cached_property
     def _gain(self) -> float:
@@ -233,12 +247,20 @@ def _ratio(db: float) -> float:
     return float(10.0 ** (db / 20.0))
 
 
-def _quiet_dbfs(clip: NDArray[np.float64]) -> float:
+def _clip_audio(clip: Clip, played_ms: Sequence[Interval]) -> ClipAudio:
+    first = max(0, ms_to_samples(min(part.start_ms for part in played_ms) - _CLIP_MARGIN_MS))
+    last = ms_to_samples(max(part.end_ms for part in played_ms) + _CLIP_MARGIN_MS)
+    return ClipAudio(read_audio(clip.path, clip.channel, span=(first, last)), first)
+
+
+def _quiet_dbfs(clip: NDArray[np.int16]) -> float:
     """Level of a clip's quiet moments: a low percentile over windows of 10 ms."""
-    windows = len(clip) // _QUIET_WINDOW_SAMPLES
-    if not windows:
+    count = len(clip) // _QUIET_WINDOW_SAMPLES
+    if not count:
         return FLOOR_DBFS[1]
-    power = np.mean(np.square(clip[: windows * _QUIET_WINDOW_SAMPLES].reshape(windows, -1)), axis=1)
+    windows = clip[: count * _QUIET_WINDOW_SAMPLES].reshape(count, -1)
+    blocks = np.array_split(windows, -(-count // _QUIET_BLOCK_WINDOWS))
+    power = np.concatenate([np.mean(np.square(as_float(block)), axis=1) for block in blocks])
     return 10.0 * float(np.log10(max(float(np.percentile(power, _QUIET_PERCENTILE)), 1e-12)))
 
 

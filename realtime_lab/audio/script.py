@@ -48,6 +48,8 @@ class Clip:
     """Stretches of speech, ms from the clip's first sample; a pause between two of them is a hold."""
     reference_source: ReferenceSource
     """Who says so."""
+    channel: int | None = None
+    """Which channel of the file, from 0; None when it has one."""
 
     @property
     def speech_span_ms(self) -> Interval:
@@ -100,6 +102,8 @@ class Turn:
     """Whose voice it is."""
     barge_in_ms: float | None = None
     """Start this long after the first audible audio of the answer before, ms; None: let it finish."""
+    cut_by_agent: bool = False
+    """In the call this was recorded in, the agent began to speak and the caller went on. Nothing is played by it."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,11 @@ class Script:
 def _turn_content(turn: Turn) -> dict[str, object]:
     return {
         "segments": [
-            [segment.clip.sha256, *map(float, segment.span_ms), [list(map(float, part)) for part in segment.speech_ms]]
+            [
+                *_audio_content(segment.clip),
+                *map(float, segment.span_ms),
+                [list(map(float, part)) for part in segment.speech_ms],
+            ]
             for segment in turn.segments
         ],
         "hold_ms": list(map(float, turn.hold_ms)),
@@ -145,3 +153,7 @@ def _turn_content(turn: Turn) -> dict[str, object]:
         "text": turn.text,
         "speaker": turn.speaker,
     }
+
+
+def _audio_content(clip: Clip) -> list[object]:
+    return [clip.sha256] if clip.channel is None else [clip.sha256, clip.channel]

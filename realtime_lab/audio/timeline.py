@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.audio.pcm import SAMPLES_PER_MS, ms_to_samples
+from realtime_lab.audio.pcm import SAMPLES_PER_MS, as_float, ms_to_samples
 from realtime_lab.audio.script import Segment
 
-__all__ = ["FADE_SAMPLES", "Speech", "joined", "segment_speech"]
+__all__ = ["FADE_SAMPLES", "ClipAudio", "Speech", "joined", "segment_speech"]
 
 FADE_SAMPLES = 10 * SAMPLES_PER_MS
 """Length of the fade outside each edge of a segment's speech: 10 ms, so that nothing clicks and nothing is lost."""
+
+
+class ClipAudio(NamedTuple):
+    """A clip's samples at 24 kHz, or of a long clip the stretch that is needed."""
+
+    pcm: NDArray[np.int16]
+    first: int = 0
+    """Position in the clip of the first of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +49,19 @@ class Speech:
         return np.concatenate([self.samples[a + FADE_SAMPLES : b + FADE_SAMPLES] for a, b in self.stretches])
 
 
-def segment_speech(clip: NDArray[np.float64], segment: Segment) -> Speech:
+def segment_speech(clip: ClipAudio, segment: Segment) -> Speech:
     """Cut a segment out of its clip, faded outside the edges of its speech.
 
     Args:
-        clip: The clip's samples at 24 kHz.
+        clip: The clip's samples.
         segment: Which stretch; it must hold speech.
     """
     spoken = [(ms_to_samples(part.start_ms), ms_to_samples(part.end_ms)) for part in segment.speech_ms]
     first, after = spoken[0][0], spoken[-1][1]
     samples = np.zeros(after - first + 2 * FADE_SAMPLES)
-    low, high = max(0, first - FADE_SAMPLES), min(len(clip), after + FADE_SAMPLES)
-    samples[low - first + FADE_SAMPLES : high - first + FADE_SAMPLES] = clip[low:high]
+    low, high = max(clip.first, first - FADE_SAMPLES), min(clip.first + len(clip.pcm), after + FADE_SAMPLES)
+    heard = as_float(clip.pcm[low - clip.first : high - clip.first])
+    samples[low - first + FADE_SAMPLES : high - first + FADE_SAMPLES] = heard
     ramp = np.sin(np.linspace(0, np.pi / 2, FADE_SAMPLES, endpoint=False)) ** 2
     samples[:FADE_SAMPLES] *= ramp
     samples[-FADE_SAMPLES:] *= ramp[::-1]

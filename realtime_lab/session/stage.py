@@ -14,9 +14,9 @@ from realtime_lab.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encod
 from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
+from realtime_lab.audio.vad_cache import VadCache, cache_folder
 from realtime_lab.server.endpointing import EndpointRule, Track
 from realtime_lab.server.tracks import TrackStore
-from realtime_lab.session.vad_cache import VadCache, cache_folder
 
 __all__ = ["Stage", "WireAudio"]
 

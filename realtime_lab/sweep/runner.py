@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from realtime_lab.audio.vad_cache import VadCache, cache_folder
 from realtime_lab.config import short_path, treatment, treatment_reason
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError, UnmodelledError
 from realtime_lab.session import Mocked, mocked
-from realtime_lab.session.vad_cache import VadCache, cache_folder
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
 from realtime_lab.sweep.plan import SweepPlan, Trial

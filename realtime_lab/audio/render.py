@@ -42,8 +42,9 @@ __all__ = ["FLOOR_DBFS", "IDLE_FRAMES", "LEAD_IN_FRAMES", "SPEECH_DBFS", "TAIL_F
 
 LEAD_IN_FRAMES = 8
 """Grid frames of noise before a passage's first speech: 256 ms."""
-TAIL_FRAMES = 8
-"""Whole grid frames of noise after its last speech: 256 ms."""
+TAIL_FRAMES = 24
+"""Whole grid frames of noise after its last speech: 768 ms. In noise a detector needs most of that to give up, and it
+would give up early if it had to start afresh on the next passage."""
 IDLE_FRAMES = 64
 """Grid frames of the idle passage, played again and again between turns: 2.048 s."""
 SPEECH_DBFS = -26.0

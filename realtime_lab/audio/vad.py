@@ -40,12 +40,24 @@ class FrameVad:
 
     def feed(self, frame: NDArray[np.int16]) -> float:
         """Probability of speech in the next frame, int16, shape (frame_samples,)."""
-        raw = frame.tobytes()
+        if self.restarts_at(frame.tobytes()):
+            self.restart()
+        return self.step(frame)
+
+    def restarts_at(self, raw: bytes) -> bool:
+        """Whether a frame repeats the session's first one; the first one itself does not."""
         if self._anchor is None:
             self._anchor = raw
-        elif raw == self._anchor:
-            self._detector.reset()
-            self._resampler.reset()
+            return False
+        return raw == self._anchor
+
+    def restart(self) -> None:
+        """Forget everything heard so far."""
+        self._detector.reset()
+        self._resampler.reset()
+
+    def step(self, frame: NDArray[np.int16]) -> float:
+        """Probability of speech in the next frame, without looking whether the detector should start afresh."""
         return float(np.float32(self._detector.process_chunk(self._resampler.feed(frame).tobytes())))
 
 

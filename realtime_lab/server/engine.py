@@ -56,6 +56,14 @@ class Transcriber(Protocol):
         ...
 
 
+class FrameListener(Protocol):
+    """A voice activity detector on a stream of 32 ms frames."""
+
+    def feed(self, frame: NDArray[np.int16]) -> float:
+        """Probability of speech in the next frame."""
+        ...
+
+
 class Stretch(Protocol):
     """Audio whose speech probabilities are known."""
 
@@ -74,6 +82,7 @@ class Engine:
         model: The model in the connection's URL, if any.
         transcriber: What reads the user's audio; None when there is nothing that can.
         opened_unix_s: Wall date of the session's start, for `expires_at` only.
+        make_vad: Makes the detector for a sample rate, when audio comes as bytes.
     """
 
     profile: Profile
@@ -81,6 +90,7 @@ class Engine:
     model: str | None = None
     transcriber: Transcriber | None = None
     opened_unix_s: int = 0
+    make_vad: Callable[[int], FrameListener] = FrameVad
     settings: Settings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +104,7 @@ class Engine:
         self._frames = 0
         self._heard_ms = 0.0
         self._uncommitted_from_ms = 0.0
-        self._vad: FrameVad | None = None
+        self._vad: FrameListener | None = None
         self._pending = b""
         self._speech_item: str | None = None
         self._speech_start_ms = 0.0
@@ -221,7 +231,7 @@ class Engine:
         if self._detection is None:
             return
         if self._vad is None:
-            self._vad = FrameVad(self.settings.input_rate_hz())
+            self._vad = self.make_vad(self.settings.input_rate_hz())
         self._endpointer.frame = self._frames - 1
         transition = self._endpointer.step(self._vad.feed(self._decode(raw)))
         if transition is not None:

@@ -1,0 +1,11 @@
+"""Panels for notebooks: each is a plain view model with tests of its own, and a thin skin of core ipywidgets.
+
+The view models hold what a panel knows and decides; the skins only carry values to widgets and back. Nothing here
+computes a metric: sessions, sweeps, analysis and plots do.
+"""
+
+from __future__ import annotations
+
+from realtime_lab.widgets.explorer import Explorer, explore
+
+__all__ = ["Explorer", "explore"]

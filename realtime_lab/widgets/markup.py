@@ -1,0 +1,126 @@
+"""The HTML every panel is made of: one style sheet, escaped text, big figures, badges. No widgets here.
+
+Colours are Jupyter's own variables, so that panels follow the light and the dark theme; nothing is fetched. Whatever
+comes from scripts, files, servers and users passes `text` on its way in.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from realtime_lab.config import Treatment
+from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
+
+__all__ = ["STYLE", "badge", "code_block", "error_text", "figure", "hint", "notice", "problem_text", "text"]
+
+_LONGEST = 2_000
+
+STYLE = """<style>
+.rl-panel {
+  --rl-ink: var(--jp-ui-font-color1, CanvasText);
+  --rl-muted: var(--jp-ui-font-color2, GrayText);
+  --rl-faint: var(--jp-border-color2, #d5d9dd);
+  --rl-ground: var(--jp-layout-color1, Canvas);
+  --rl-lift: var(--jp-layout-color2, #f3f4f5);
+  --rl-blue: var(--jp-brand-color1, #1976d2);
+  --rl-red: var(--jp-error-color1, #d32f2f);
+  --rl-green: var(--jp-success-color1, #388e3c);
+  --rl-amber: var(--jp-warn-color1, #f57c00);
+  color: var(--rl-ink); font-family: var(--jp-ui-font-family, system-ui, sans-serif); max-width: 1080px;
+  padding: 4px 2px 8px;
+}
+.rl-panel .widget-html, .rl-panel .widget-html-content, .rl-panel .jupyter-widgets { line-height: 1.4; }
+.rl-panel .widget-html > .widget-html-content { align-self: stretch; min-width: 0; width: 100%; }
+.rl-panel h4 { margin: 2px 0 6px; font-size: 14px; font-weight: 600; }
+.rl-muted { color: var(--rl-muted); }
+.rl-figures { display: flex; flex-wrap: wrap; gap: 6px 44px; align-items: flex-end; margin: 2px 0 8px; }
+.rl-figure .rl-value { font-size: 24px; font-weight: 600; line-height: 1.15; font-variant-numeric: tabular-nums; }
+.rl-figure.rl-main { min-width: 240px; }
+.rl-figure.rl-main .rl-value { font-size: 44px; }
+.rl-figure .rl-unit { font-size: 55%; font-weight: 400; color: var(--rl-muted); margin-left: 4px; }
+.rl-figure .rl-name { font-size: 12px; color: var(--rl-muted); max-width: 300px; min-height: 17px; }
+.rl-figure.rl-bad .rl-value { color: var(--rl-red); }
+.rl-error { color: var(--rl-red); border-left: 3px solid var(--rl-red); background: var(--rl-lift);
+  padding: 5px 10px; margin: 4px 0; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }
+.rl-note { color: var(--rl-muted); border-left: 3px solid var(--rl-amber); background: var(--rl-lift);
+  padding: 5px 10px; margin: 4px 0; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
+.rl-code { background: var(--rl-lift); color: var(--rl-ink); padding: 8px 10px; margin: 0; font-size: 12px;
+  line-height: 1.45; font-family: var(--jp-code-font-family, monospace); white-space: pre-wrap;
+  overflow-wrap: anywhere; max-height: 460px; overflow-y: auto; border: 0; }
+.rl-badge { font-size: 11px; padding: 0 6px; border-radius: 8px; border: 1px solid var(--rl-faint);
+  color: var(--rl-muted); white-space: nowrap; }
+.rl-badge-modelled { color: var(--rl-green); border-color: var(--rl-green); }
+.rl-badge-approximated { color: var(--rl-amber); border-color: var(--rl-amber); }
+.rl-svg { width: 100%; height: auto; display: block; font-family: inherit; }
+.rl-svg text { fill: var(--rl-muted); font-size: 11.5px; }
+.rl-label { font-size: 13px; overflow-wrap: anywhere; line-height: 1.25; padding-top: 5px; cursor: help; }
+.rl-side { font-size: 12px; color: var(--rl-muted); padding-top: 4px; overflow-wrap: anywhere; line-height: 1.35; }
+.rl-side .rl-wrong { color: var(--rl-red); }
+.rl-unset { opacity: .55; }
+.rl-bar { height: 6px; background: var(--rl-lift); border-radius: 3px; overflow: hidden; margin: 2px 0 6px; }
+.rl-bar > div { height: 100%; background: var(--rl-blue); }
+.rl-bar.rl-bad > div { background: var(--rl-red); }
+.rl-plot img { background: white; border-radius: 4px; max-width: 100%; height: auto; }
+</style>"""
+"""The style sheet; every panel carries it once, and every rule is under a class of this package."""
+
+
+def text(value: object, longest: int = _LONGEST) -> str:
+    """Anything as escaped text, cut at `longest` characters."""
+    shown = str(value)
+    return html.escape(shown if len(shown) <= longest else shown[: longest - 1] + "…")
+
+
+def figure(name: str, value: str, unit: str = "", note: str = "", *, main: bool = False, bad: bool = False) -> str:
+    """A number with its name and, on a second line, what to know about it; all are escaped."""
+    kind = "rl-figure" + " rl-main" * main + " rl-bad" * bad
+    beside = f'<span class="rl-unit">{text(unit)}</span>' if unit else ""
+    return (
+        f'<div class="{kind}"><div class="rl-name">{text(name)}</div>'
+        f'<div class="rl-value">{text(value)}{beside}</div><div class="rl-name">{text(note)}</div></div>'
+    )
+
+
+def badge(treatment: Treatment, reason: str) -> str:
+    """How the mocked server treats a field; the reason shows on hovering."""
+    return f'<span class="rl-badge rl-badge-{treatment}" title="{text(reason)}">{treatment}</span>'
+
+
+def code_block(code: str) -> str:
+    """Code or JSON as it stands."""
+    return f'<pre class="rl-code">{text(code, 100_000)}</pre>'
+
+
+def hint(words: str) -> str:
+    """Quiet words beside a control."""
+    return f'<div class="rl-side">{text(words)}</div>' if words else ""
+
+
+def notice(words: str, kind: str = "error") -> str:
+    """A strip that says what is wrong ("error") or worth knowing ("note"); empty words give no strip."""
+    role = ' role="alert"' if kind == "error" else ""
+    return f'<div class="rl-{kind}"{role}>{text(words)}</div>' if words else ""
+
+
+def problem_text(problems: Iterable[Problem]) -> str:
+    """What is wrong with one field, without naming it: it stands beside the field."""
+    return "; ".join(_one(problem) for problem in problems)
+
+
+def _one(problem: Problem) -> str:
+    tail = f" ({problem.hint})" if problem.hint else ""
+    return f"{_shown(problem.value)}: allowed: {problem.allowed}{tail}"
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:59] + "…"
+
+
+def error_text(error: BaseException) -> str:
+    """An exception for a reader: ours by their message, others with their type as well."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    said = str(error)
+    return said if isinstance(error, RealtimeLabError) and said else f"{type(error).__name__}: {said}".rstrip(": ")

@@ -24,6 +24,7 @@ FORMAT_VERSION = 1
 """Version of `scripts.toml` this package reads."""
 
 MAX_PAUSE_MS = 60_000.0
+MAX_ID_LENGTH = 100
 _MAX_BYTES = 8_000_000
 _SCRIPTS_FILE = "scripts.toml"
 _CLIPS_FILE = "clips.csv"
@@ -77,7 +78,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > _MAX_BYTES:
             raise ScriptError(f"{path}: larger than {_MAX_BYTES} bytes", path)
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
         raise ScriptError(f"{path}: not TOML: {error}", path) from error
     except OSError as error:
         raise ScriptError(f"{path}: cannot be read: {error.strerror}", path) from error
@@ -95,7 +97,7 @@ class _Reader:
     def scripts(self, document: Mapping[str, Any]) -> tuple[Script, ...]:
         version = document.get("format_version")
         if version != FORMAT_VERSION or isinstance(version, bool):
-            raise self._error("format_version", f"{version!r} is not known; this version of the package reads 1")
+            raise self._error("format_version", f"{_shown(version)} is not known; this version of the package reads 1")
         self._only("the file", document, ("format_version", "scripts"))
         found = tuple(self._script(n, entry) for n, entry in enumerate(self._tables("scripts", document, "scripts"), 1))
         ids = [script.id for script in found]
@@ -105,13 +107,13 @@ class _Reader:
 
     def _script(self, number: int, entry: Mapping[str, Any]) -> Script:
         name = entry.get("id")
-        if not isinstance(name, str) or not name.strip():
-            raise self._error(f"script {number}", "it needs an id, a text that is not empty")
+        if not isinstance(name, str) or not name.strip() or len(name) > MAX_ID_LENGTH:
+            raise self._error(f"script {number}", f"it needs an id, a text of 1 to {MAX_ID_LENGTH} characters")
         where = f"script {name!r}"
         self._only(where, entry, ("id", "timing", "turns"))
         timing = entry.get("timing", "closed")
-        if timing not in get_args(Timing):
-            raise self._error(where, f"timing = {timing!r}: allowed: {', '.join(get_args(Timing))}")
+        if not isinstance(timing, str) or timing not in get_args(Timing):
+            raise self._error(where, f"timing = {_shown(timing)}: allowed: {', '.join(get_args(Timing))}")
         tables = self._tables(where, entry, "turns")
         turns = tuple(self._turn(f"{where}, turn {n}", turn) for n, turn in enumerate(tables, 1))
         sources = {segment.clip.reference_source for turn in turns for segment in turn.segments}
@@ -125,9 +127,9 @@ class _Reader:
         holds = entry.get("hold_ms", [])
         if not isinstance(holds, list) or len(holds) != len(segments) - 1:
             raise self._error(
-                where, f"hold_ms needs one pause between each two segments: {len(segments) - 1}, not {holds!r:.40}"
+                where, f"hold_ms needs one pause between each two segments: {len(segments) - 1}, not {_shown(holds)}"
             )
-        hold_ms = tuple(self._ms(where, "hold_ms", hold, above=0.0) for hold in holds)
+        hold_ms = tuple(self._ms(where, "hold_ms", hold, zero=False) for hold in holds)
         gap_ms = self._ms(where, "gap_ms", entry.get("gap_ms", 700.0))
         barge = entry.get("barge_in_ms")
         barge_in_ms = None if barge is None else self._ms(where, "barge_in_ms", barge)
@@ -138,7 +140,7 @@ class _Reader:
         self._only(where, entry, ("clip", "start_ms", "end_ms"))
         name = entry.get("clip")
         if not isinstance(name, str) or name not in self._clips:
-            raise self._error(where, f"there is no clip {name!r:.80} in {_CLIPS_FILE}{_nearest(name, self._clips)}")
+            raise self._error(where, f"there is no clip {_shown(name)} in {_CLIPS_FILE}{_nearest(name, self._clips)}")
         start, end = (
             None if entry.get(key) is None else self._ms(where, key, entry[key]) for key in ("start_ms", "end_ms")
         )
@@ -150,17 +152,17 @@ class _Reader:
             raise self._error(where, f"no speech of {name!r} lies between {span.start_ms:g} and {span.end_ms:g} ms")
         return segment
 
-    def _ms(self, where: str, key: str, value: object, above: float = -1.0) -> float:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not good or not max(above, -0.5) < cast(float, value) <= MAX_PAUSE_MS or cast(float, value) < 0:
-            least = "more than 0" if above == 0 else "0"
-            raise self._error(where, f"{key} = {value!r:.40}: allowed: {least} to {MAX_PAUSE_MS:g} ms")
+    def _ms(self, where: str, key: str, value: object, *, zero: bool = True) -> float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 <= cast(float, value) <= MAX_PAUSE_MS or (value == 0 and not zero):
+            least = "0" if zero else "more than 0"
+            raise self._error(where, f"{key} = {_shown(value)}: allowed: {least} to {MAX_PAUSE_MS:g} ms")
         return float(cast(float, value))
 
     def _text(self, where: str, entry: Mapping[str, Any], key: str) -> str | None:
         value = entry.get(key)
         if value is not None and not isinstance(value, str):
-            raise self._error(where, f"{key} = {value!r:.40}: it is text, or left out")
+            raise self._error(where, f"{key} = {_shown(value)}: it is text, or left out")
         return value
 
     def _tables(self, where: str, entry: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
@@ -172,10 +174,18 @@ class _Reader:
     def _only(self, where: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:
         for key in entry:
             if key not in known:
-                raise self._error(where, f"unknown key {key!r:.80}{_nearest(key, known)}")
+                raise self._error(where, f"unknown key {_shown(key)}{_nearest(key, known)}")
 
     def _error(self, where: str, what: str) -> ScriptError:
         return ScriptError(f"{self._path}: {where}: {what}", self._path)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or nesting without end
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _nearest(name: object, known: Mapping[str, object] | Sequence[str]) -> str:

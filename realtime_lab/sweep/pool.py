@@ -143,6 +143,7 @@ class _Lane:
             else:
                 self.waiting -= 1
                 call.future.cancel()
+                call.future.set_running_or_notify_cancel()
         if closing:
             self._calls.put(None)
 

@@ -115,6 +115,8 @@ class StudyReader:
 
     def _current(self, table: pa.Table) -> pa.Table:
         attempts = [a for (a,) in self._db.execute("SELECT coalesce(attempt, 0) FROM trials ORDER BY trial")]
+        if not all(isinstance(attempt, int) for attempt in attempts):
+            raise self._damaged("its trials hold text where numbers belong")
         numbers = table["trial_number"]
         if table.num_rows and not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < len(attempts):
             raise self._damaged("rows of trials that it does not have")

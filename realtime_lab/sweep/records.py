@@ -29,7 +29,9 @@ def plain_value(value: object) -> Any:
 
 def target_to_record(target: Mocked) -> dict[str, Any]:
     """What describes a target, without secrets."""
-    return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(target.profile)}
+    # Through msgspec and back, so that 500 and 500.0 are one number here as they are in the profile.
+    profile = msgspec.convert(dataclasses.asdict(target.profile), Profile)
+    return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(profile)}
 
 
 def target_from_record(record: Mapping[str, Any]) -> Mocked:

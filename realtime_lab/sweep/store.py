@@ -190,16 +190,23 @@ class StudyWriter:
         Returns:
             The results as stored: one whose rows are not what is declared has become a failed one.
         """
-        results = [_checked(result) for result in results]
-        numbered = [(result, self._attempts.get(result.index, 0) + 1) for result in results]
-        batches = list(_batches(numbered))
+        try:
+            numbered, batches = self._prepared([_checked(result) for result in results])
+        except tables.CONVERSION_ERRORS:
+            numbered, batches = self._prepared([_checked(result, values=True) for result in results])
         with self._transaction():
             for result, attempt in numbered:
                 self._store(result, attempt)
                 self._attempt(result.index, attempt, result.state, result.detail, sent_utc, returned_utc)
             self._db.executemany("INSERT INTO batches (kind, n, sha256, data) VALUES (?, ?, ?, ?)", batches)
         self._attempts.update({result.index: attempt for result, attempt in numbered})
-        return results
+        return [result for result, _ in numbered]
+
+    def _prepared(
+        self, results: Sequence[TrialResult]
+    ) -> tuple[list[tuple[TrialResult, int]], list[tuple[str, int, str, bytes]]]:
+        numbered = [(result, self._attempts.get(result.index, 0) + 1) for result in results]
+        return numbered, list(_batches(numbered))
 
     def _store(self, result: TrialResult, attempt: int) -> None:
         effective = None if result.effective is None else self._blob(result.effective.encode())
@@ -300,8 +307,8 @@ class StudyWriter:
                 raise
 
 
-def _checked(result: TrialResult) -> TrialResult:
-    wrong = tables.check_rows(result.rows)
+def _checked(result: TrialResult, values: bool = False) -> TrialResult:
+    wrong = tables.check_rows(result.rows, values)
     if wrong is None:
         return result
     return TrialResult(result.index, "failed", result.recording, effective=result.effective, error=wrong)

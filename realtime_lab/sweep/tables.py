@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from realtime_lab.analysis import columns as declared
 
-__all__ = ["KINDS", "batch", "check_rows", "empty_table", "from_bytes", "join", "table_of"]
+__all__ = ["CONVERSION_ERRORS", "KINDS", "batch", "check_rows", "empty_table", "from_bytes", "join", "table_of"]
 
 KINDS: dict[str, tuple[declared.Column, ...]] = {
     "trials": declared.TRIALS,
@@ -35,14 +35,28 @@ _SCHEMAS = {
 _NAMES = {kind: frozenset(schema.names) for kind, schema in _SCHEMAS.items()}
 
 
-def check_rows(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
-    """What is wrong with a session's rows, in one line; None when every column is declared."""
+CONVERSION_ERRORS = (ValueError, TypeError, OverflowError)
+"""What `table_of` raises for a value that is not of its column's type."""
+
+
+def check_rows(rows: Mapping[str, Sequence[Mapping[str, Any]]], values: bool = False) -> str | None:
+    """What is wrong with a session's rows, in one line; None when every column is declared.
+
+    Args:
+        rows: Rows by kind.
+        values: Whether to look at the values as well, which takes longer.
+    """
     for kind, entries in rows.items():
         if kind not in KINDS:
             return f"rows of a kind that is not declared: {kind!r}"
         for entry in entries:
             if not entry.keys() <= _NAMES[kind]:
                 return f"{kind} rows have columns that are not declared: {sorted(entry.keys() - _NAMES[kind])}"
+        try:
+            if values:
+                table_of(kind, ((0, 1, entry) for entry in entries))
+        except CONVERSION_ERRORS as error:
+            return f"{kind} rows are not what is declared: {error}"
     return None
 
 
@@ -50,7 +64,7 @@ def table_of(kind: str, rows: Iterable[tuple[int, int, Mapping[str, Any]]]) -> p
     """A table of one kind from (trial number, attempt, row); what a row leaves out is null.
 
     Raises:
-        pyarrow.ArrowInvalid: If a value is not of its column's type.
+        ValueError, TypeError, OverflowError: If a value is not of its column's type.
     """
     rows = list(rows)
     schema = _SCHEMAS[kind]

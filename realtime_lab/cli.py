@@ -59,7 +59,9 @@ def demo_plan(seed: int) -> SweepPlan:
         "threshold": [0.3, 0.4, 0.5, 0.7],
         "max_output_tokens": [64, "inf"],
     }
-    return SweepPlan(base, space, load_scripts("orders"), conditions=(clean(), babble(snr_db=3)), seed=seed)
+    conditions = (clean(), babble(snr_db=3))
+    # Twice, so that even the shortest wait leaves enough uncut turns for a median with an interval.
+    return SweepPlan(base, space, load_scripts("orders"), conditions=conditions, repeats=2, seed=seed)
 
 
 @app.command()
@@ -115,7 +117,7 @@ def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
         summary: A study's summary; `axes` and the condition tell its rows apart.
         axes: The swept settings to show.
     """
-    conditions = list(dict.fromkeys(summary["condition"]))
+    conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
     settings: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
     for row in summary.astype(object).where(summary.notna(), None).to_dict("records"):
         setting = tuple(_plain(row[axis]) for axis in axes)

@@ -52,18 +52,21 @@ def place_labels(labels: Sequence[PointLabel], points: Sequence[tuple[float, flo
         ax: Where; its limits are final.
     """
     markers = [_around(*_position(x, y, ax), _MARKER_PT) for x, y in points]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    inside = _Box(*_position(left, bottom, ax), *_position(right, top, ax))
     written: list[_Box] = []
     for label in labels:
         offsets = [(side * gap, up * gap) for gap, side, up in product(_GAPS_PT, (1, -1), (1, -1))]
         boxes = [_box_of(label, offset, ax) for offset in offsets]
-        costs = [_cost(box, written, markers) + 0.01 * rank for rank, box in enumerate(boxes)]
+        costs = [_cost(box, written, markers, inside) + 0.01 * rank for rank, box in enumerate(boxes)]
         best = costs.index(min(costs))
         written.append(boxes[best])
         _write(label, offsets[best], ax)
 
 
-def _cost(box: _Box, written: Sequence[_Box], markers: Sequence[_Box]) -> float:
-    return 20.0 * sum(map(box.overlap, written)) + sum(map(box.overlap, markers))
+def _cost(box: _Box, written: Sequence[_Box], markers: Sequence[_Box], inside: _Box) -> float:
+    outside = box.overlap(box) - box.overlap(inside)
+    return 20.0 * (sum(map(box.overlap, written)) + outside) + sum(map(box.overlap, markers))
 
 
 def _position(x: float, y: float, ax: Axes) -> tuple[float, float]:

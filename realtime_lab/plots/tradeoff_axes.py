@@ -73,8 +73,10 @@ def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
         _draw_points([point for point in here if point not in info.labelled], colours[name], ax, faint=True)
         named = [point for point in here if point in info.labelled]
         _draw_points(named, colours[name], ax, faint=False)
-        if info.is_path:
+        if info.is_path and named:
             ax.plot(*zip(*map(_place, named), strict=True), color=colours[name], linewidth=1.6, alpha=0.35, zorder=2.5)
+    if not info.points:
+        ax.text(0.5, 0.5, "No setting can be drawn", transform=ax.transAxes, ha="center", color=INK, fontsize=11)
     _draw_legends(info, colours, ax)
     _draw_texts(info, ax)
     if isinstance(ax, FigureAxes):  # ours: settle the layout, so that labels know where points are
@@ -97,7 +99,8 @@ def _set_limits(info: TradeoffInfo, ax: Axes) -> None:
     left = min((point.latency_low_ms for point in info.points), default=0.0)
     top = max((point.cutoff_high for point in info.points), default=0.5)
     ax.set_xlim(min(0.0, left * 1.05), max(right, 1.0) * 1.03)
-    ax.set_ylim(0.0, min(1.0, max(0.1, top * 1.04)))
+    highest = min(1.0, max(0.1, top * 1.04))
+    ax.set_ylim(-0.025 * highest, highest * 1.01)  # points at 0 and at 1 are shown whole
 
 
 def _draw_points(points: Sequence[TradeoffPoint], colour: str, ax: Axes, *, faint: bool) -> None:
@@ -127,14 +130,16 @@ def _draw_points(points: Sequence[TradeoffPoint], colour: str, ax: Axes, *, fain
 
 
 def _draw_legends(info: TradeoffInfo, colours: dict[str, str], ax: Axes) -> None:
-    conditions = [
-        Line2D([], [], color=colours[name], marker="o", linestyle="none", markersize=7, markeredgecolor="white")
-        for name in info.conditions
-    ]
-    title = Text(text="Condition", fontsize=9, fontweight="bold", color=INK)
-    legend = _legend(conditions, list(map(plain, info.conditions)), title, "upper left", ax)
+    if info.conditions:
+        dots = [
+            Line2D([], [], color=colours[name], marker="o", linestyle="none", markersize=7, markeredgecolor="white")
+            for name in info.conditions
+        ]
+        title = Text(text="Condition", fontsize=9, fontweight="bold", color=INK)
+        legend = _legend(dots, list(map(plain, info.conditions)), title, "upper left", ax)
+        if info.curves:
+            ax.add_artist(legend)  # axes keep their last legend only
     if info.curves:
-        ax.add_artist(legend)
         styles = _CURVE_STYLES[: len(info.curves)]
         lines = [Line2D([], [], color=GREY, linestyle=style, linewidth=1.4) for style in styles]
         title = Text(text=_PUBLISHED, fontsize=9, color=GREY)

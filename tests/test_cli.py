@@ -31,7 +31,7 @@ def test_the_demo_covers_24_turn_detection_and_2_token_settings_in_2_conditions(
     assert len({trial.condition.name for trial in plan.trials}) == 2
     turns = sum(len(script.turns) for script in plan.scripts)
     assert turns >= 20
-    assert len(plan.trials) == 24 * 2 * 2 * len(plan.scripts)
+    assert len(plan.trials) == 24 * 2 * 2 * len(plan.scripts) * plan.repeats
 
 
 def test_the_same_seed_is_the_same_demo_and_another_is_not():

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from realtime_lab.audio.files import audio_length_ms
 from realtime_lab.audio.pcm import Interval
 from realtime_lab.audio.script import REFERENCE_SOURCES, Clip
 from realtime_lab.errors import ScriptError
@@ -36,7 +37,8 @@ def read_clips(path: Path, root: Path) -> dict[str, Clip]:
         The clips by their file name, in the order of the list.
 
     Raises:
-        ScriptError: If the list has a mistake, or a file is missing or has another hash.
+        ScriptError: If the list has a mistake, or a file is missing, has another hash or is too short.
+        AudioError: If a file is not audio.
     """
     clips: dict[str, Clip] = {}
     try:
@@ -71,6 +73,8 @@ def _clip(path: Path, where: str, row: Mapping[str | None, str | None], root: Pa
         intervals = parse_intervals(values["speech_intervals_ms"])
     except ValueError as error:
         raise ScriptError(f"{where}: speech_intervals_ms: {error}", path) from error
+    if intervals[-1].end_ms > (length_ms := audio_length_ms(file)):
+        raise ScriptError(f"{where}: speech_intervals_ms: {values['file']!r} ends at {length_ms:.0f} ms already", path)
     return Clip(
         file=values["file"],
         path=file,

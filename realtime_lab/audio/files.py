@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, as_pcm16
 from realtime_lab.errors import AudioError
 
-__all__ = ["MAX_AUDIO_S", "audio_channels", "read_audio"]
+__all__ = ["MAX_AUDIO_S", "audio_channels", "audio_length_ms", "read_audio"]
 
 MAX_AUDIO_S = 2 * 3_600
 """Longest file that is read, s: a call, not a day's archive."""
@@ -83,6 +83,16 @@ def audio_channels(path: str | Path) -> int:
     """
     with _opened(Path(path)) as file:
         return int(file.channels)
+
+
+def audio_length_ms(path: str | Path) -> float:
+    """How long an audio file says it is, ms.
+
+    Raises:
+        AudioError: If it cannot be read as audio.
+    """
+    with _opened(Path(path)) as file:
+        return 1_000.0 * int(file.frames) / int(file.samplerate)
 
 
 def _opened(path: Path) -> soundfile.SoundFile:

@@ -7,7 +7,6 @@ hostile text until checked: every mistake is a `ScriptError` of one line that na
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -95,7 +95,8 @@ def test_many_points_are_named_along_one_path_per_condition():
 
 def test_settings_without_a_median_or_an_answer_in_time_are_not_drawn_and_counted():
     few = turns(silences=(300,), n=4)
-    late = turns(silences=(900,)).assign(outcome="missed", cut=False, response_latency_ms=None)
+    never = pd.array([None] * 40, dtype="Float64")
+    late = turns(silences=(900,)).assign(outcome="missed", cut=False, response_latency_ms=never)
     no_holds = turns(silences=(1000,), n_holds=0, n_cut_holds=0)
     info = tradeoff_info(pd.concat([turns(), few, late, no_holds]))
     assert [point.setting for point in info.points] == [(200,), (500,)]

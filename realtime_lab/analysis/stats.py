@@ -127,9 +127,12 @@ def order_statistic_ranks(n: int, q: float, confidence: float = CONFIDENCE) -> t
     tail = (1.0 - confidence) / 2.0
     if n < 1 or q**n > tail or (1.0 - q) ** n > tail:
         return None
-    counts = np.arange(n)
-    lower = int(np.count_nonzero(special.bdtr(counts, n, q) <= tail))
-    upper = int(np.argmax(special.bdtrc(counts, n, q) <= tail)) + 1
+    # Both ranks lie within a few standard deviations of n q.
+    reach = math.ceil(10.0 * math.sqrt(n * q * (1.0 - q))) + 2
+    start = max(0, math.floor(n * q) - reach)
+    counts = np.arange(start, min(n, math.ceil(n * q) + reach))
+    lower = start + int(np.count_nonzero(special.bdtr(counts, n, q) <= tail))
+    upper = start + int(np.argmax(special.bdtrc(counts, n, q) <= tail)) + 1
     return lower, upper
 
 

@@ -19,6 +19,8 @@ from realtime_lab.sweep.reader import StudyReader, reading
 if TYPE_CHECKING:
     import pandas as pd
 
+    from realtime_lab.analysis.choice_compare import Comparison
+    from realtime_lab.analysis.choice_values import Best
     from realtime_lab.recording import Recording
     from realtime_lab.sweep.frames import SettingColumn
     from realtime_lab.sweep.plan import SweepPlan, Trial
@@ -126,6 +128,59 @@ class Study:
         from realtime_lab.analysis.summary import summary
 
         return summary(self.turns_df(), self.responses_df(), by=by)
+
+    def best(
+        self,
+        minimize: str = "response_latency_ms_p50",
+        where: str | None = "cutoff_rate <= 0.05",
+        *,
+        condition: str | None = None,
+        seed: int = 0,
+    ) -> Best:
+        """Which setting to take, how sure that is, and which others cannot be told apart from it.
+
+        Args:
+            minimize: The column of the summary that should be low.
+            where: Limits on its columns: `name <= number`, joined by `and`; None: no limits.
+            condition: The acoustic condition to choose in; None: the plan's first; "all": pooled.
+            seed: Decides the resamples; the same seed gives the same answer.
+
+        Raises:
+            ConfigError: If `minimize`, `where` or `condition` names something that is not there.
+            RealtimeLabError: If no trial is complete.
+        """
+        from realtime_lab.sweep.chosen import best_setting
+
+        return best_setting(self, minimize, where, condition, seed)
+
+    def worst(self, n: int = 10, setting: Any = None) -> pd.DataFrame:
+        """The turns to look at first, with why: cut, missed, slowest.
+
+        Args:
+            n: How many at most.
+            setting: The setting to keep to, as in `compare`; None: every setting.
+
+        Raises:
+            PlanError: If `setting` is not one setting of the grid.
+        """
+        from realtime_lab.sweep.chosen import worst_of
+
+        return worst_of(self, n, setting)
+
+    def compare(self, first: Any, second: Any) -> Comparison:
+        """Two settings on the same turns: differences (second minus first) with intervals.
+
+        Args:
+            first: Swept values by name, anything with a `.setting` (such as `best`), or a configuration of the grid.
+            second: The same.
+
+        Raises:
+            PlanError: If one of them is not one setting of the grid.
+            RealtimeLabError: If they have no turn in common.
+        """
+        from realtime_lab.sweep.chosen import compare_settings
+
+        return compare_settings(self, first, second)
 
     def recording(self, trial: str | int | Trial) -> Recording:
         """What happened in one trial's session.

@@ -172,14 +172,22 @@ def heard_speech(pcm: np.ndarray) -> list[tuple[float, float]]:
     return stretches
 
 
+def bridged(spoken: tuple[Interval, ...], pause_ms: float) -> list[tuple[float, float]]:
+    whole = [tuple(spoken[0])]
+    for start, end in spoken[1:]:
+        near = start - whole[-1][1] < pause_ms
+        whole.append((whole.pop()[0], end) if near else (start, end))
+    return whole
+
+
 def latenesses(script: Script) -> tuple[list[float], list[float]]:
-    """How late the detector begins and ends each stretch of reference speech, ms."""
+    """How late the detector begins and ends each stretch of reference speech, ms; it may bridge pauses under 150 ms."""
     onsets, offsets = [], []
     renderer = Renderer(script, clean())
     for index in range(len(script.turns)):
         passage = renderer.turn(index)
         heard = heard_speech(passage.pcm)
-        for start, end in passage.speech_ms:
+        for start, end in bridged(passage.speech_ms, 150):
             inside = [part for part in heard if part[1] > start + 100 and part[0] < end - 20]
             assert inside, f"{script.id} turn {index}: nothing heard from {start} to {end} ms"
             onsets.append(inside[0][0] - start)

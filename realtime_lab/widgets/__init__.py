@@ -6,6 +6,7 @@ computes a metric: sessions, sweeps, analysis and plots do.
 
 from __future__ import annotations
 
+from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.explorer import Explorer, explore
 
-__all__ = ["Explorer", "explore"]
+__all__ = ["ConfigPanel", "Explorer", "explore"]

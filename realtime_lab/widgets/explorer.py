@@ -104,7 +104,8 @@ class Explorer(Panel):
         return self._hearing.heard(self.detection)
 
     def _controls(self) -> Any:
-        return row([*self.sliders.values(), self.use], "rl-controls", justify_content="space-between")
+        sliders = W.VBox(list(self.sliders.values()), layout=W.Layout(flex="1 1 420px", min_width="0"))
+        return row([sliders, self.use], "rl-controls")
 
     def _take_turn(self) -> None:
         self._hearing = Hearing(self._script, self.turns.value, self._condition, self._base, self._stage)
@@ -141,8 +142,8 @@ def _slider(name: str, value: float) -> Any:
         step=_STEPS[name],
         description=name,
         tooltip=field.doc,
-        style={"description_width": "initial"},
-        layout=W.Layout(width="300px"),
+        style={"description_width": "150px"},
+        layout=W.Layout(width="auto"),
         **extra,
     )
     made.add_class(f"rl-{name}")

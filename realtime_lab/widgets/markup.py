@@ -33,6 +33,9 @@ STYLE = """<style>
 .rl-panel .widget-html, .rl-panel .widget-html-content, .rl-panel .jupyter-widgets { line-height: 1.4; }
 .rl-panel .widget-html > .widget-html-content { align-self: stretch; min-width: 0; width: 100%; }
 .rl-panel h4 { margin: 2px 0 6px; font-size: 14px; font-weight: 600; }
+.rl-panel .widget-inline-hbox .widget-label { text-align: left; color: var(--rl-muted); }
+.rl-controls .rl-use { margin: 0 4px 0 24px; align-self: center; }
+.rl-heading { margin-left: 10px; }
 .rl-muted { color: var(--rl-muted); }
 .rl-figures { display: flex; flex-wrap: wrap; gap: 6px 44px; align-items: flex-end; margin: 2px 0 8px; }
 .rl-figure .rl-value { font-size: 24px; font-weight: 600; line-height: 1.15; font-variant-numeric: tabular-nums; }
@@ -45,7 +48,7 @@ STYLE = """<style>
   padding: 5px 10px; margin: 4px 0; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .rl-note { color: var(--rl-muted); border-left: 3px solid var(--rl-amber); background: var(--rl-lift);
   padding: 5px 10px; margin: 4px 0; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.rl-code { background: var(--rl-lift); color: var(--rl-ink); padding: 8px 10px; margin: 0; font-size: 12px;
+.rl-panel pre.rl-code { background: var(--rl-lift); color: var(--rl-ink); padding: 8px 10px; margin: 0; font-size: 12px;
   line-height: 1.45; font-family: var(--jp-code-font-family, monospace); white-space: pre-wrap;
   overflow-wrap: anywhere; max-height: 460px; overflow-y: auto; border: 0; }
 .rl-badge { font-size: 11px; padding: 0 6px; border-radius: 8px; border: 1px solid var(--rl-faint);
@@ -103,14 +106,20 @@ def notice(words: str, kind: str = "error") -> str:
     return f'<div class="rl-{kind}"{role}>{text(words)}</div>' if words else ""
 
 
-def problem_text(problems: Iterable[Problem]) -> str:
-    """What is wrong with one field, without naming it: it stands beside the field."""
-    return "; ".join(_one(problem) for problem in problems)
+def problem_text(problems: Iterable[Problem], path: str = "") -> str:
+    """What is wrong with one field, without naming it: it stands beside the field.
+
+    Args:
+        problems: Its mistakes.
+        path: The field; of a mistake further inside, only the rest of the path is named.
+    """
+    return "; ".join(_one(problem, path) for problem in problems)
 
 
-def _one(problem: Problem) -> str:
+def _one(problem: Problem, path: str) -> str:
+    inside = problem.path.removeprefix(path).lstrip(".") if problem.path.startswith(path) and path else ""
     tail = f" ({problem.hint})" if problem.hint else ""
-    return f"{_shown(problem.value)}: allowed: {problem.allowed}{tail}"
+    return f"{f'{inside} = ' if inside else ''}{_shown(problem.value)}: allowed: {problem.allowed}{tail}"
 
 
 def _shown(value: object) -> str:

@@ -1,0 +1,191 @@
+"""ConfigPanel: every field of a session as a control. The skin of `config_form`; no logic of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import ipywidgets as W  # noqa: N812
+
+from realtime_lab.config import SessionConfig
+from realtime_lab.config.wire import SHAPES
+from realtime_lab.widgets.config_form import ConfigForm
+from realtime_lab.widgets.config_presets import PRESETS
+from realtime_lab.widgets.config_rows import ROWS, SECTIONS, UNSET, Row
+from realtime_lab.widgets.markup import badge, code_block, notice, text
+from realtime_lab.widgets.panel import Panel, html_part, row
+
+__all__ = ["ConfigPanel"]
+
+_LABEL_WIDTH, _STATE_WIDTH, _CONTROL_WIDTH = 176, 92, 180
+_BOTH_WIDTH = _STATE_WIDTH + _CONTROL_WIDTH + 4
+"""A list of modes alone is as wide as a state and its control, so that columns line up; a widget has margins of 2."""
+
+
+class ConfigPanel(Panel):
+    """Build a session configuration with controls; `.config` is what they say.
+
+    Every field of the schema has its row, with its meaning, range and default on hovering. `unset` fields are not
+    sent. Mistakes are shown at their fields, all at once.
+
+    Args:
+        config: Where to start; default: server_vad, everything else unset.
+
+    Example:
+        >>> panel = ConfigPanel()  # in a notebook: show it, move things, then
+        >>> panel.config
+    """
+
+    def __init__(self, config: SessionConfig | None = None) -> None:
+        super().__init__("rl-config-panel")
+        start = config or SessionConfig.model_validate({"turn_detection": {"type": "server_vad"}})
+        self.form = ConfigForm(start)
+        self._busy = False
+        self._changed: list[Any] = []
+        self.rows = {entry.path: _RowView(entry, self) for entry in ROWS}
+        self.presets = W.Dropdown(options=[("start from …", ""), *((name, name) for name in PRESETS)])
+        self.presets.add_class("rl-presets")
+        self.presets.observe(self.guarded(self._take_preset), "value")
+        self.shape = W.Dropdown(options=SHAPES, value=SHAPES[0], layout=W.Layout(width="72px"))
+        self.shape.add_class("rl-shape")
+        self.shape.observe(self.guarded(lambda _: self._refresh()), "value")
+        self.note, self.wire, self.code = html_part("rl-config-note"), html_part("rl-wire"), html_part("rl-config-code")
+        self.show([self.presets, self.note, self._body()])
+        self._refresh()
+
+    @property
+    def config(self) -> SessionConfig:
+        """The session the controls say.
+
+        Raises:
+            ConfigError: With every mistake there is.
+        """
+        return self.form.config
+
+    def on_change(self, call: Any) -> None:
+        """Call `call()` after every change, as a panel that builds on this one does."""
+        self._changed.append(call)
+
+    def _body(self) -> Any:
+        pages = [W.VBox([view.box for view in self.rows.values() if view.row.section == name]) for name in SECTIONS]
+        self.sections = W.Tab(pages, titles=SECTIONS, layout=W.Layout(flex="3 1 560px", min_width="0"))
+        self.sections.add_class("rl-sections")
+        titles = html_part("rl-wire-title", "<h4>On the wire</h4>")
+        beside = [row([titles, self.shape], justify_content="space-between"), self.wire]
+        beside += [html_part("rl-code-title", "<h4>As a cell</h4>"), self.code]
+        views = W.VBox(beside, layout=W.Layout(flex="2 1 320px", min_width="0", padding="0 0 0 14px"))
+        views.add_class("rl-views")
+        body = row([self.sections, views], "rl-config-body")
+        body.layout.align_items = "flex-start"
+        return body
+
+    def _take_preset(self, change: Any) -> None:
+        if change.new:
+            self.form.load(PRESETS[change.new])
+            self._refresh()
+
+    def changed(self, change: Any, path: str, part: str) -> None:
+        """A control was moved, by a person or by `_refresh`."""
+        if self._busy:
+            return
+        if part == "mode":
+            self.form.choose(path, change.new)
+        else:
+            self.form.write(path, change.new)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._busy = True
+        try:
+            for view in self.rows.values():
+                view.refresh(self.form)
+            self.sections.titles = [self.form.title(name) for name in SECTIONS]
+            self.note.value = notice(self.form.elsewhere()) + notice(self.form.note, "note")
+            self.wire.value, self.code.value = (
+                code_block(self.form.wire(self.shape.value)),
+                code_block(self.form.code()),
+            )
+        finally:
+            self._busy = False
+        for call in self._changed:
+            call()
+
+
+class _RowView:
+    """The widgets of one row."""
+
+    def __init__(self, entry: Row, panel: ConfigPanel) -> None:
+        self.row = entry
+        self.label = html_part("rl-field", flex=f"0 0 {_LABEL_WIDTH}px")
+        self.label.value = _label(entry)
+        alone = entry.control in ("group", "choice")
+        flex = f"2 1 {_BOTH_WIDTH}px" if alone else f"0 0 {_STATE_WIDTH}px"
+        self.mode = W.Dropdown(options=entry.options, tooltip=entry.tip, layout=W.Layout(width="auto", flex=flex))
+        self.side = html_part("rl-field-side", flex="1 1 150px", min_width="0")
+        self.control = _control(entry, panel.form)
+        parts = [self.label, self.mode, *([self.control] if self.control is not None else []), self.side]
+        self.box = W.HBox(parts, layout=W.Layout(align_items="flex-start", flex_flow="row wrap"))
+        self.box.add_class("rl-field-row")
+        self.box.add_class("rl-" + entry.path.replace(".", "-"))
+        self.mode.observe(panel.guarded(partial(panel.changed, path=entry.path, part="mode")), "value")
+        if self.control is not None:
+            self.control.observe(panel.guarded(partial(panel.changed, path=entry.path, part="raw")), "value")
+
+    def refresh(self, form: ConfigForm) -> None:
+        """Show what the form says."""
+        shown, draft = form.shown(self.row), form.draft(self.row.path)
+        self.box.layout.display = "flex" if shown else "none"
+        if not shown:
+            return
+        self.mode.value = draft.mode
+        if self.control is not None:
+            if self.row.control == "slider":
+                low, high = form.slider_range(self.row)
+                with self.control.hold_trait_notifications():
+                    self.control.min, self.control.max, self.control.value = low, high, draft.raw
+            else:
+                self.control.value = draft.raw
+            unset = draft.mode != "set"
+            (self.control.add_class if unset else self.control.remove_class)("rl-unset")
+        self.side.value = "".join(_side(self.row, draft.mode, form.wrong(self.row.path)))
+
+
+def _control(entry: Row, form: ConfigForm) -> Any:
+    """The slider or text of a row; None where its list of modes says everything."""
+    raw, layout = form.draft(entry.path).raw, {"flex": f"2 1 {_CONTROL_WIDTH}px", "min_width": "0", "width": "auto"}
+    if entry.control == "slider":
+        low, high = form.slider_range(entry)
+        whole = entry.field.type == "integer"
+        kind = W.IntSlider if whole else W.FloatSlider
+        step = max(1, round((high - low) / 190)) if whole else 0.01
+        return kind(value=raw, min=low, max=high, step=step, tooltip=entry.tip, layout=W.Layout(**layout))
+    offered = [*entry.field.choices, *entry.field.suggestions]
+    if entry.control == "line" and offered:
+        return W.Combobox(value=raw, options=offered, tooltip=entry.tip, layout=W.Layout(**layout))
+    if entry.control == "line":
+        return W.Text(value=raw, tooltip=entry.tip, layout=W.Layout(**layout))
+    if entry.control == "block":
+        rows = 9 if entry.path == "tools" else 3
+        hint = '[{"type": "function", "name": "…"}]' if entry.path == "tools" else ""
+        # Read when it is left, not at every key: half a JSON text is no mistake.
+        more = {"placeholder": hint, "tooltip": entry.tip, "continuous_update": False}
+        return W.Textarea(value=raw, rows=rows, layout=W.Layout(**layout), **more)
+    return None
+
+
+def _label(entry: Row) -> str:
+    return (
+        f'<div class="rl-label" style="padding-left:{16 * entry.depth}px" title="{text(entry.tip)}">'
+        f"{text(entry.label)}</div>"
+    )
+
+
+def _side(entry: Row, mode: str, wrong: str) -> Iterator[str]:
+    """How the mocked server treats the field, and either what is wrong or what the server does by itself."""
+    yield f'<div class="rl-side">{badge(entry.field.treatment, entry.field.reason)} '
+    if wrong:
+        yield f'<span class="rl-wrong">{text(wrong)}</span>'
+    elif mode == UNSET:
+        yield text(entry.fallback)
+    yield "</div>"

@@ -89,8 +89,12 @@ class StudyReader:
 
     def states(self) -> dict[str, int]:
         """How many trials are in each state."""
-        query = "SELECT state, count(*) FROM trials GROUP BY state ORDER BY state"
-        return {str(state): int(count) for state, count in self._db.execute(query)}
+        orphaned = not is_locked(self.path)
+        counts: dict[str, int] = {}
+        for state, count in self._db.execute("SELECT state, count(*) FROM trials GROUP BY state"):
+            name = "planned" if orphaned and state == "running" else str(state)
+            counts[name] = counts.get(name, 0) + int(count)
+        return dict(sorted(counts.items()))
 
     def effective(self) -> dict[str, dict[str, Any]]:
         """Effective configurations by the hash that trials name them with."""

@@ -12,6 +12,7 @@ import threading
 import warnings
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from realtime_lab.audio.vad_cache import VadCache, cache_folder
-from realtime_lab.config import short_path, treatment, treatment_reason
+from realtime_lab.config import treatment, treatment_reason
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError, UnmodelledError
 from realtime_lab.session import Mocked, mocked
+from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
 from realtime_lab.sweep.plan import SweepPlan, Trial
@@ -121,11 +123,11 @@ def _default_store(plan: SweepPlan, target: Mocked) -> Path:
 
 
 def _refuse_unmodelled(plan: SweepPlan) -> None:
-    ignored = [path for path in plan.axes.values() if treatment(path) == "ignored"]
+    ignored = [name for name, path in plan.axes.items() if treatment(path) == "ignored"]
     if ignored:
-        reasons = "; ".join(f"{short_path(path)}: {treatment_reason(path)}" for path in ignored)
+        reasons = "; ".join(f"{name}: {treatment_reason(name)}" for name in ignored)
         raise UnmodelledError(
-            f"the mocked server ignores {', '.join(map(short_path, ignored))}, so sweeping over it would compare noise "
+            f"the mocked server ignores {', '.join(ignored)}, so sweeping over it would compare noise "
             f"({reasons}); leave it out, or say allow_unmodelled=True"
         )
 
@@ -166,9 +168,10 @@ class SweepRun:
         self._errors: Counter[str] = Counter()
         self._error: BaseException | None = None
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="realtime-lab-sweep", daemon=True)
+        # Waited for instead of the thread: a join that is interrupted may take the thread for ended.
+        self._over = threading.Event()
         self._goodbye = _at_exit(self)
-        self._thread.start()
+        threading.Thread(target=self._work, name="realtime-lab-sweep", daemon=True).start()
 
     @property
     def progress(self) -> Progress:
@@ -179,7 +182,7 @@ class SweepRun:
         """Stop: end the workers, keep what has come back, close the study. Harmless when the sweep is over."""
         self._cancelled.set()
         self._lanes.kill()
-        self._thread.join(CLOSE_PATIENCE_S)
+        self._over.wait(CLOSE_PATIENCE_S)
 
     def result(self) -> Study:
         """Wait for the end and return the study; after `cancel`, the study as far as it got.
@@ -193,9 +196,8 @@ class SweepRun:
         """
         display = ProgressDisplay() if self._show else None
         try:
-            while self._thread.is_alive():
-                self._thread.join(_LOOK_EVERY_S)
-                if display is not None and self._thread.is_alive():
+            while not self._over.wait(_LOOK_EVERY_S):
+                if display is not None:
                     display.show(self.progress)
         except KeyboardInterrupt:
             self.cancel()
@@ -228,6 +230,7 @@ class SweepRun:
         state = "failed"
         try:
             self._fill_lanes()
+            tables.table_of("trials", [])  # slow imports, while the workers start
             while self._flying and not self._cancelled.is_set():
                 self._take_returned()
                 self._fill_lanes()
@@ -238,21 +241,20 @@ class SweepRun:
             self._close(state)
 
     def _close(self, state: str) -> None:
-        try:
-            if state == "finished":
-                self._lanes.close()
-            else:
-                self._lanes.kill()
-                self._keep_what_came_back()
-        except RealtimeLabError as error:
-            self._error = self._error or error
-        try:
-            self._writer.close(compact=state == "finished")
-        except RealtimeLabError as error:
-            self._error = self._error or error
-        VadCache(cache_folder()).prune()
+        if state == "finished":
+            steps: list[Callable[[], None]] = [self._lanes.close]
+        else:
+            steps = [self._lanes.kill, self._keep_what_came_back]
+        steps.append(lambda: self._writer.close(compact=state == "finished"))
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                self._error = self._error or error
+        self._meter.end("failed" if self._error else state)
         atexit.unregister(self._goodbye)
-        self._meter.end(state)
+        self._over.set()
+        VadCache(cache_folder()).prune()
 
     def _keep_what_came_back(self) -> None:
         """Store finished batches that were still waiting; mark the others as cancelled."""

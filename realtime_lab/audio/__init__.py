@@ -24,6 +24,7 @@ from realtime_lab.audio.script import Clip, Script, Segment, Turn
 
 if TYPE_CHECKING:
     from realtime_lab.audio.files import read_audio
+    from realtime_lab.audio.labels import Label, load_labels, save_labels
     from realtime_lab.audio.render import IDLE_FRAMES, LEAD_IN_FRAMES, TAIL_FRAMES, Passage, Renderer
     from realtime_lab.audio.sets import load_scripts, script_sets
 
@@ -37,6 +38,7 @@ __all__ = [
     "Clip",
     "Condition",
     "Interval",
+    "Label",
     "Passage",
     "Renderer",
     "Script",
@@ -45,12 +47,14 @@ __all__ = [
     "babble",
     "clean",
     "first_audible_sample",
+    "load_labels",
     "load_scripts",
     "ms_to_samples",
     "pcm_key",
     "pink",
     "read_audio",
     "samples_to_ms",
+    "save_labels",
     "script_sets",
     "telephone",
     "white",
@@ -60,11 +64,14 @@ __all__ = [
 _LAZY = {
     "IDLE_FRAMES": "render",
     "LEAD_IN_FRAMES": "render",
+    "Label": "labels",
     "Passage": "render",
     "Renderer": "render",
     "TAIL_FRAMES": "render",
+    "load_labels": "labels",
     "load_scripts": "sets",
     "read_audio": "files",
+    "save_labels": "labels",
     "script_sets": "sets",
 }
 

@@ -1,7 +1,8 @@
 """Reading script sets: a folder with `scripts.toml` (who says what, with which pauses) and `clips.csv` (the audio).
 
 The shipped sets and a user's folder have the same two files; only where the clips lie differs. Both files are
-hostile text until checked: every mistake is a `ScriptError` of one line that names the file and the entry.
+hostile text until checked: every mistake is a `ScriptError` of one line that names the file and the entry. A folder
+without them is one of recordings, which `audio.own` reads.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from realtime_lab.audio.cliplist import read_clips
+from realtime_lab.audio.labels import Label
+from realtime_lab.audio.own import OwnOptions, load_own
 from realtime_lab.audio.script import REFERENCE_SOURCES, Clip, Script, Segment, Timing, Turn
-from realtime_lab.errors import ScriptError
+from realtime_lab.errors import ConfigError, Problem, ScriptError
 from realtime_lab.resources import data_path
 
 __all__ = ["FORMAT_VERSION", "load_scripts", "script_sets", "shipped_clips"]
@@ -40,20 +43,55 @@ def shipped_clips() -> tuple[Clip, ...]:
     return tuple(read_clips(root / _CLIPS_FILE, root).values())
 
 
-def load_scripts(name_or_folder: str | Path, *, clips_root: str | Path | None = None) -> tuple[Script, ...]:
-    """Read a script set.
+def load_scripts(
+    name_or_folder: str | Path,
+    *,
+    clips_root: str | Path | None = None,
+    caller: int | None = None,
+    agent: int | None = None,
+    max_hold_ms: float | None = None,
+    timing: Timing | None = None,
+    transcripts: str | Path | None = None,
+    labels: str | Path | Sequence[Label] | None = None,
+) -> tuple[Script, ...]:
+    """Read a script set, or recordings.
+
+    Recordings need nothing but audio (WAV, FLAC, MP3, up to two hours each). Who speaks when is found by the
+    voice-activity detector, which takes about 3 s a minute of audio the first time and is remembered. A script says
+    where its labels come from (`reference_source`); those of a machine ("automatic") give provisional rates.
 
     Args:
-        name_or_folder: A shipped set (see `script_sets`) or a folder that holds `scripts.toml` and `clips.csv`.
-        clips_root: Folder that the clips' names are under; default: the set's folder, or the shipped speech.
+        name_or_folder: A shipped set (see `script_sets`), a folder that holds `scripts.toml` and `clips.csv`, a
+            folder of recordings, or one recording.
+        clips_root: For a script set: folder that the clips' names are under; default: the set's folder, or the
+            shipped speech.
+        caller: For recordings of several channels: the caller's, from 0. They are never mixed down.
+        agent: The agent's channel. It then says which pauses were holds and which ended a turn, and turns in which
+            that agent cut in are flagged (`Turn.cut_by_agent`).
+        max_hold_ms: The longest pause inside a turn; default: 2,000 ms, or 10,000 ms of mutual silence in a call.
+        timing: "closed" (default): each turn waits for the answer to the one before; "fixed": turns as far apart as
+            they were recorded.
+        transcripts: A CSV with the columns file and text, a row for each recording or turn; default:
+            `transcripts.csv` in the folder, and `NAME.txt` beside `NAME.wav`. Without a text, word error rates are
+            null.
+        labels: Speech marked by a person: a file, a folder of them (see `load_labels`), or labels. They take the
+            place of what the detector finds.
 
     Returns:
-        Its scripts, in the order of the file. Those of a user's folder are private.
+        The scripts, in the order of the file, or by the recordings' names. Those of a user's folder are private.
 
     Raises:
-        ScriptError: If there is no such set, or its files have a mistake.
+        ScriptError: If there is no such set or recording, or its files have a mistake.
+        AudioError: If a recording cannot be read.
+        ConfigError: If an option has a value that is not allowed, or does not fit a script set.
     """
     shipped = isinstance(name_or_folder, str) and name_or_folder in script_sets()
+    options = OwnOptions(caller, agent, max_hold_ms, timing, transcripts, labels)
+    place = Path(name_or_folder)
+    if not shipped and (place.is_file() or (place.is_dir() and not (place / _SCRIPTS_FILE).exists())):
+        _check_options(["clips_root"] if clips_root is not None else [], "script sets")
+        return load_own(place, options)
+    _check_options(options.given(), "recordings")
     folder = data_path(f"scripts/{name_or_folder}") if shipped else _user_folder(name_or_folder)
     root = Path(clips_root) if clips_root is not None else data_path("speech") if shipped else folder
     clips = read_clips(folder / _CLIPS_FILE, root)
@@ -67,9 +105,12 @@ def _user_folder(name_or_folder: str | Path) -> Path:
         near = difflib.get_close_matches(str(name_or_folder), script_sets(), n=1)
         known = f"did you mean {near[0]!r}?" if near else f"shipped sets are {', '.join(script_sets())}"
         raise ScriptError(f"there is no script set or folder {str(name_or_folder)!r}; {known}", folder)
-    if not (folder / _SCRIPTS_FILE).is_file():
-        raise ScriptError(f"{folder} has no {_SCRIPTS_FILE}: it is not a script set", folder)
     return folder
+
+
+def _check_options(given: Sequence[str], where: str) -> None:
+    if given:
+        raise ConfigError([Problem(name, "given", f"only for {where}") for name in given])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

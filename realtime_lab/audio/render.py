@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,8 @@ class Renderer:
     def fixed(self) -> tuple[Passage, tuple[tuple[Interval, ...], ...]]:
         """The whole script in one passage, each turn `gap_ms` after the speech of the one before.
 
+        A recording whose turns are as far apart as they were recorded keeps its own sound between them.
+
         Returns:
             The passage, and for each turn its speech in it, ms.
         """
@@ -131,8 +134,12 @@ class Renderer:
 
     @cached_property
     def _fixed(self) -> tuple[Passage, tuple[tuple[Interval, ...], ...]]:
-        gaps = [ms_to_samples(turn.gap_ms) for turn in self.script.turns[1:]]
-        passage = self._passage(joined(self._spoken, gaps), IDLE_FRAMES)
+        whole = _as_recorded(self.script)
+        if whole is not None:
+            speech = segment_speech(self._clips[whole.clip], whole)
+        else:
+            speech = joined(self._spoken, [ms_to_samples(turn.gap_ms) for turn in self.script.turns[1:]])
+        passage = self._passage(speech, IDLE_FRAMES)
         stretches = iter(passage.speech_ms)
         return passage, tuple(tuple(next(stretches) for _ in speech.stretches) for speech in self._spoken)
 
@@ -246,6 +253,18 @@ def _n_frames(speech: Speech) -> int:
 
 def _ratio(db: float) -> float:
     return float(10.0 ** (db / 20.0))
+
+
+def _as_recorded(script: Script) -> Segment | None:
+    """The stretch of one clip that all turns of a script make up, if they make up one."""
+    turns = script.turns
+    if any(len(turn.segments) != 1 for turn in turns) or len(script.clips) != 1:
+        return None
+    spans = [turn.segments[0].span_ms for turn in turns]
+    gaps_ms = [after.start_ms - before.end_ms for before, after in pairwise(spans)]
+    if gaps_ms != [turn.gap_ms for turn in turns[1:]]:
+        return None
+    return Segment(turns[0].segments[0].clip, spans[0].start_ms, spans[-1].end_ms)
 
 
 def _clip_audio(clip: Clip, played_ms: Sequence[Interval]) -> ClipAudio:

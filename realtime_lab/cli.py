@@ -105,6 +105,20 @@ def sweep(
         typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}\n\nWritten:\n  {store}")
 
 
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8765,
+    profile: Annotated[str, typer.Option(help="Whose defaults and delays: documented or observed.")] = "documented",
+    seed: Annotated[int, typer.Option(min=0, help="Decides what its sessions draw.")] = 0,
+    key_env: Annotated[str | None, typer.Option(help="Environment variable with the only key to accept.")] = None,
+) -> None:
+    """Serve the mocked service on 127.0.0.1 for any Realtime client, until Ctrl-C."""
+    from realtime_lab.server.command import serve_until_interrupted
+
+    with _plain_ends():
+        serve_until_interrupted(port, profile, seed, key_env, typer.echo)
+
+
 def main() -> None:
     """Entry point of the `realtime-lab` command."""
     app(prog_name="realtime-lab")

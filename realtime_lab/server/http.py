@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -61,6 +61,8 @@ class Reply:
 
     status: int
     body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+    """More headers."""
 
     def encoded(self) -> bytes:
         """The body as JSON."""
@@ -122,7 +124,10 @@ def _client_secret(body: dict[str, Any], profile: Profile, secret: str, now_unix
     seconds = life.get("seconds", _SECRET_LIFE_S) if isinstance(life, dict) else None
     if type(seconds) is not int or not 10 <= seconds <= 7200:
         return _error(400, "expires_after.seconds: allowed: 10 to 7200", "invalid_value", "expires_after.seconds")
-    session = _effective({"type": "realtime", **body.get("session", {})}, profile, now_unix_s)
+    asked = body.get("session", {})
+    if not isinstance(asked, dict):
+        return _error(400, "Invalid type for 'session': expected an object.", "invalid_type", "session")
+    session = _effective({"type": "realtime", **asked}, profile, now_unix_s)
     if isinstance(session, Reply):
         return session
     return Reply(200, {"value": secret, "expires_at": now_unix_s + seconds, "session": session})

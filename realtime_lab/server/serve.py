@@ -32,10 +32,12 @@ from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
 from realtime_lab.server.voice import voice_piece
 
-__all__ = ["RealtimeServer"]
+__all__ = ["RealtimeServer", "SocketSession"]
 
 _HEAD_TIMEOUT_S = 10.0
+_LINGER_S = 2.0
 _MAX_BODY_BYTES = 1_000_000
+_MAX_TYPE_CHARACTERS = 200
 _READ_BYTES = 65_536
 BETA_CLOSE_CODE = 4000
 BAD_KEY_CLOSE_CODE = 3000
@@ -103,7 +105,7 @@ class RealtimeServer:
         except (h11.RemoteProtocolError, TimeoutError):
             await _reply(writer, Reply(400, {"error": {"message": "This is no HTTP request.", "type": "bad_request"}}))
             return
-        reply = refusal(request)
+        reply = self.refusal(request)
         if reply is None and not request.upgrades:
             reply = answer(request, self.profile, self.seed, int(time.time()))
         if reply is not None:
@@ -118,7 +120,17 @@ class RealtimeServer:
             opened_unix_s=int(time.time()),
             make_vad=lambda rate_hz: SharedVad(self._shared, rate_hz),
         )
-        await _Socket(reader, writer, engine, request, self.key).run(raw)
+        await self.session(reader, writer, engine, request).run(raw)
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Why a request may not come in; None when it may."""
+        return refusal(request)
+
+    def session(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine, request: Request
+    ) -> SocketSession:
+        """What holds one WebSocket session."""
+        return SocketSession(reader, writer, engine, request, self.key)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[Request, bytes]:
@@ -148,14 +160,15 @@ async def _reply(writer: asyncio.StreamWriter, reply: Reply) -> None:
     body = reply.encoded()
     head = (
         f"HTTP/1.1 {reply.status} {'OK' if reply.status == 200 else 'Refused'}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
     )
+    head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items()) + "\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
 
 
 @dataclass
-class _Socket:
+class SocketSession:
     """One WebSocket session."""
 
     reader: asyncio.StreamReader
@@ -186,13 +199,13 @@ class _Socket:
             return
         self.engine.start(self._now_ms())
         sender = asyncio.create_task(self._send_when_due())
+        sender.add_done_callback(self._on_sender_end)
         try:
             self._take(events[1:])
             await self._receive()
         finally:
             sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await sender
+            await asyncio.gather(sender, return_exceptions=True)
 
     async def _turned_away(self) -> bool:
         """Close at once where the service would; True when that was done."""
@@ -210,10 +223,15 @@ class _Socket:
     async def _close(self, code: int, reason: str) -> None:
         self._protocol.send_close(code, reason)
         await self._flush()
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Read on until the client hangs up: closing on unread bytes would take our last words with it."""
+        self.writer.write_eof()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                while data := await self.reader.read(_READ_BYTES):
-                    self._protocol.receive_data(data)
+            async with asyncio.timeout(_LINGER_S):
+                while await self.reader.read(_READ_BYTES):
+                    pass
 
     async def _receive(self) -> None:
         while data := await self.reader.read(_READ_BYTES):
@@ -221,6 +239,8 @@ class _Socket:
             self._take(self._protocol.events_received())
             await self._flush()
             if self._protocol.close_expected():
+                if self._protocol.close_rcvd is None:
+                    await self._linger()
                 return
         self._protocol.receive_eof()
 
@@ -240,7 +260,18 @@ class _Socket:
             event = decode_client(message)
         except ProtocolError as error:
             event = ev.UnknownEvent(type="?", raw=b"", problem=str(error))
-        self.engine.receive(event, now_ms)
+        if isinstance(event, ev.UnknownEvent):  # its type stands in the answer
+            event = ev.UnknownEvent(type=event.type[:_MAX_TYPE_CHARACTERS], raw=b"", problem=event.problem)
+        try:
+            self.engine.receive(event, now_ms)
+        except Exception as error:  # a service answers so too, and goes on
+            text = f"The server had an error while processing your event: {type(error).__name__}"
+            detail = ErrorDetail(type="server_error", code="internal_error", message=text)
+            self._protocol.send_text(encode(ev.ErrorEvent(event_id="event_internal", error=detail)))
+
+    def _on_sender_end(self, sender: asyncio.Task[None]) -> None:
+        if not sender.cancelled() and sender.exception() is not None:
+            self.writer.close()
 
     async def _send_when_due(self) -> None:
         while True:
@@ -253,8 +284,12 @@ class _Socket:
                         await self._wake.wait()
                 continue
             for _, event in self.engine.take_due(self._now_ms()):
-                self._protocol.send_text(encode(self._with_audio(event)))
+                await self.deliver(event)
             await self._flush()
+
+    async def deliver(self, event: ev.Event) -> None:
+        """Put one event on the wire."""
+        self._protocol.send_text(encode(self._with_audio(event)))
 
     def _with_audio(self, event: ev.Event) -> ev.Event:
         """The event with its audio inline, as the wire has it."""

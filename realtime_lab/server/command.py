@@ -1,0 +1,56 @@
+"""What `realtime-lab serve` does: hold a RealtimeServer open until it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.server.profile import PROFILES
+from realtime_lab.server.serve import RealtimeServer
+
+__all__ = ["serve_until_interrupted"]
+
+
+def serve_until_interrupted(
+    port: int, profile: str, seed: int, key_env: str | None, say: Callable[[str], object]
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        port: Where to listen; 0: any free port.
+        profile: A shipped profile's name.
+        seed: Decides what its sessions draw.
+        key_env: Name of the environment variable that holds the only key to accept; None: any key, or none.
+        say: Prints a line.
+
+    Raises:
+        RealtimeLabError: If the profile is unknown, the variable is not set, or the port cannot be listened on.
+    """
+    if profile not in PROFILES:
+        raise RealtimeLabError(f"--profile {profile}: allowed: {' or '.join(sorted(PROFILES))}")
+    key = None
+    if key_env is not None:
+        key = os.environ.get(key_env, "").strip()
+        if not key:
+            raise RealtimeLabError(f"--key-env {key_env}: no environment variable of that name is set")
+    server = RealtimeServer(PROFILES[profile], seed, port, key)
+    asyncio.run(_hold(server, say))
+
+
+async def _hold(server: RealtimeServer, say: Callable[[str], object]) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await server.__aenter__()
+    except OSError as error:
+        raise RealtimeLabError(f"cannot listen on 127.0.0.1:{server.port}: {error.strerror or error}") from None
+    try:
+        say(f"Realtime server ({server.profile.name}), Ctrl-C ends it, base URL: {server.url}")
+        await over.wait()
+    finally:
+        await server.__aexit__(None, None, None)
+    say(f"Ended after {server.sessions} sessions.")

@@ -1,0 +1,79 @@
+"""Real servers on loopback for tests, and a small synchronous client to look at them with."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+
+from websockets.sync.client import connect
+
+from realtime_lab import background
+from realtime_lab.audio import clean, load_scripts
+from realtime_lab.server import PROFILES, LogNormal
+from realtime_lab.server.serve import RealtimeServer
+from realtime_lab.session import Stage
+
+QUICK = replace(
+    PROFILES["documented"],
+    name="quick",
+    event_ms=1.0,
+    create=LogNormal(5.0, 0.1),
+    first_byte=LogNormal(20.0, 0.1),
+    transcription=LogNormal(15.0, 0.1),
+    response_s=LogNormal(0.4, 0.1),
+    realtime_factor=20.0,
+    text_tokens_per_s=2000.0,
+)
+"""A server that takes little time."""
+
+
+@contextmanager
+def running(server):
+    """Hold an asynchronous context manager open on the background loop."""
+    background.run(server.__aenter__())
+    try:
+        yield server
+    finally:
+        background.run(server.__aexit__(None, None, None))
+
+
+@contextmanager
+def serving(**options):
+    """A server on a free port."""
+    with running(RealtimeServer(**{"profile": QUICK, "same_seed": True, **options})) as server:
+        yield server
+
+
+@contextmanager
+def client(server, path="/v1/realtime?model=gpt-realtime", **options):
+    """A WebSocket to `server`."""
+    with connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, compression=None, **options) as socket:
+        yield socket
+
+
+def send(socket, type_, **fields):
+    socket.send(json.dumps({"type": type_, **fields}))
+
+
+def receive_until(socket, type_):
+    """The events up to and including the first of `type_`."""
+    events = []
+    while not events or events[-1]["type"] != type_:
+        events.append(json.loads(socket.recv(timeout=5)))
+    return events
+
+
+@lru_cache(maxsize=1)
+def spoken_pcm():
+    """One shipped turn and a second and a half of its noise floor, as PCM bytes."""
+    renderer = Stage().renderer(load_scripts("orders")[0], clean())
+    return (renderer.turn(0).pcm.tobytes() + renderer.idle().pcm.tobytes())[:]
+
+
+def append_all(socket, pcm, step=9600):
+    for start in range(0, len(pcm), step):
+        audio = base64.b64encode(pcm[start : start + step]).decode()
+        send(socket, "input_audio_buffer.append", audio=audio)

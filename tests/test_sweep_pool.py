@@ -89,11 +89,12 @@ def test_shutdown_lets_waiting_calls_finish():
 
 def test_a_python_that_cannot_start_is_told_from_a_death(monkeypatch):
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    with pytest.raises(WorkerStartError, match="could not start"):
-        WorkerPool(1).submit(sweep_fakes.own_pid).result()
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(WorkerStartError, match=r"ended with status 1.*workers=0"):
-        WorkerPool(1).submit(sweep_fakes.own_pid).result()
+    with WorkerPool(1) as pool:
+        with pytest.raises(WorkerStartError, match="could not start"):
+            pool.submit(sweep_fakes.own_pid).result()
+        monkeypatch.setattr("sys.executable", "/bin/false")
+        with pytest.raises(WorkerStartError, match=r"ended with status 1.*workers=0"):
+            pool.submit(sweep_fakes.own_pid).result()
 
 
 def test_no_workers_are_refused():

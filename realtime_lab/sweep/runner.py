@@ -242,7 +242,7 @@ class SweepRun:
 
     def _close(self, state: str) -> None:
         if state == "finished":
-            steps: list[Callable[[], None]] = [self._lanes.close]
+            steps: list[Callable[[], None]] = [self._lanes.close, VadCache(cache_folder()).prune]
         else:
             steps = [self._lanes.kill, self._keep_what_came_back]
         steps.append(lambda: self._writer.close(compact=state == "finished"))
@@ -254,7 +254,6 @@ class SweepRun:
         self._meter.end("failed" if self._error else state)
         atexit.unregister(self._goodbye)
         self._over.set()
-        VadCache(cache_folder()).prune()
 
     def _keep_what_came_back(self) -> None:
         """Store finished batches that were still waiting; mark the others as cancelled."""

@@ -1,5 +1,7 @@
 """The endpointing rule: its scalar form and its form over stretches give the same transitions."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def stepped(rule, frames):
 def scanned(rule, frames, cuts):
     endpointer, found = Endpointer(rule), []
     edges = sorted({0, len(frames), *(cut % (len(frames) + 1) for cut in cuts)})
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         stretch = np.array(frames[first:last], dtype=np.float32)
         position = 0
         while position < last - first:

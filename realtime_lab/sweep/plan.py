@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from realtime_lab.audio import Condition, Script, clean, load_scripts
+from realtime_lab.audio import GRID_MS, LEAD_IN_FRAMES, TAIL_FRAMES, Condition, Script, clean, load_scripts
 from realtime_lab.config import SessionConfig, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
@@ -39,7 +39,7 @@ __all__ = ["Estimate", "Setting", "SweepPlan", "Trial", "script_ms"]
 Setting = Mapping[str, Any]
 """Swept values by the names of their axes."""
 
-_LEAD_IN_AND_TAIL_MS = 512.0
+_LEAD_IN_AND_TAIL_MS = float((LEAD_IN_FRAMES + TAIL_FRAMES) * GRID_MS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,9 @@ def test_the_target_is_in_the_keys():
 def test_estimate_counts_trials_and_minutes():
     estimate = grid_plan().estimate()
     assert (estimate.trials, estimate.tokens, estimate.usd) == (96, None, None)
-    # Two turns of 800 ms of speech, a gap of 700 ms and 512 ms of floor each.
-    assert estimate.audio_minutes == 96 * 2 * (800 + 700 + 512) / 60_000
-    assert str(estimate) == "96 trials, 6.4 minutes of audio or more, free"
+    # Two turns of 800 ms of speech, a gap of 700 ms and 1,024 ms of floor each.
+    assert estimate.audio_minutes == 96 * 2 * (800 + 700 + 1024) / 60_000
+    assert str(estimate) == "96 trials, 8.1 minutes of audio or more, free"
 
 
 def test_values_may_be_arrays_ranges_and_whole_objects():

@@ -37,25 +37,30 @@ if TYPE_CHECKING:
     from realtime_lab.recording import Recording
     from realtime_lab.session import mocked, run_session
     from realtime_lab.sweep import Study, SweepPlan, SweepRun, run_sweep, start_sweep
+    from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Condition",
+    "ConfigPanel",
     "NoiseReduction",
     "Recording",
+    "RunPanel",
     "Script",
     "SemanticVad",
     "ServerVad",
     "Session",
     "SessionConfig",
     "Study",
+    "SweepPanel",
     "SweepPlan",
     "SweepRun",
     "Transcription",
     "babble",
     "clean",
     "errors",
+    "explore",
     "load_scripts",
     "mocked",
     "pink",
@@ -74,6 +79,7 @@ _NAMES_OF = {
     "recording": ("Recording",),
     "session": ("mocked", "run_session"),
     "sweep": ("Study", "SweepPlan", "SweepRun", "run_sweep", "start_sweep"),
+    "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 _SUBMODULES = ("errors", "plots")

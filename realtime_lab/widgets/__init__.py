@@ -8,5 +8,7 @@ from __future__ import annotations
 
 from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.explorer import Explorer, explore
+from realtime_lab.widgets.run_panel import RunPanel
+from realtime_lab.widgets.sweep_panel import SweepPanel
 
-__all__ = ["ConfigPanel", "Explorer", "explore"]
+__all__ = ["ConfigPanel", "Explorer", "RunPanel", "SweepPanel", "explore"]

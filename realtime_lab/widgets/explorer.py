@@ -70,7 +70,7 @@ class Explorer(Panel):
         super().__init__("rl-explore")
         self._base = base or SessionConfig(turn_detection=ServerVad())
         self._script, self._condition, self._stage = script, condition, stage or Stage()
-        self.pace = Pace(self.guarded(self._redraw))
+        self.pace = Pace(self.guarded(self._redraw, "redraw"))
         self.sliders = {name: _slider(name, value) for name, value in vars(Detection.of(self._base)).items()}
         for slider in self.sliders.values():
             slider.observe(lambda _: self.pace.ask(), "value")

@@ -27,6 +27,7 @@ class Panel:
 
     def __init__(self, name: str) -> None:
         self.error_strip = html_part("rl-error-strip")
+        self._raised: dict[str, str] = {}
         self.widget = W.VBox([])
         """The ipywidgets box, to put into a layout of your own."""
         for label in ("rl-panel", name):
@@ -36,22 +37,28 @@ class Panel:
         """Take `parts` as the panel's content, with the error strip above."""
         self.widget.children = [W.HTML(STYLE, layout=W.Layout(display="none")), self.error_strip, *parts]
 
-    def guarded(self, call: Callable[P, None]) -> Callable[P, None]:
-        """`call`, with what it raises in the error strip; a call that works clears the strip."""
+    def guarded(self, call: Callable[P, None], slot: str = "action") -> Callable[P, None]:
+        """`call`, with what it raises in the error strip until one of the same slot works.
+
+        Args:
+            call: A callback.
+            slot: What it belongs to: what a person does is one slot, each kind of background work another.
+        """
 
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
                 call(*args, **kwargs)
             except Exception as error:
-                self.say(error_text(error))
+                self.say(error_text(error), slot)
             else:
-                self.say("")
+                self.say("", slot)
 
         return run
 
-    def say(self, words: str) -> None:
-        """Put words into the error strip; empty words clear it."""
-        self.error_strip.value = notice(words)
+    def say(self, words: str, slot: str) -> None:
+        """Put words into the error strip; empty words take away those of the slot."""
+        self._raised[slot] = words
+        self.error_strip.value = "".join(map(notice, dict.fromkeys(self._raised.values())))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)

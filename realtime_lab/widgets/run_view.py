@@ -1,0 +1,148 @@
+"""What a run panel shows of a sweep: its figures as HTML, and the trade-off plot, redrawn as often as it is cheap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from time import monotonic
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from realtime_lab import plots
+from realtime_lab.sweep import Progress, Study
+from realtime_lab.widgets.markup import figure, hint, text
+from realtime_lab.widgets.running import State
+
+__all__ = ["GrowingPlot", "progress_html", "tradeoff_png"]
+
+_WORDS: dict[State, str] = {
+    "ready": "not started",
+    "starting": "starting",
+    "running": "running",
+    "stopping": "stopping; what has come back is kept",
+    "finished": "finished",
+    "cancelled": "cancelled; Resume goes on from here",
+    "failed": "stopped by an error; Resume goes on from here",
+}
+_EVERY_S = 0.5
+_SHARE = 0.2
+"""Share of the time that may go into redrawing."""
+
+
+class _Wanted(NamedTuple):
+    """The picture that is asked for."""
+
+    study: Study
+    done: int
+    over: bool
+
+
+class GrowingPlot:
+    """A picture of a study that grows, drawn on a thread of its own: one at a time, the last state always.
+
+    Args:
+        show: Takes each new picture.
+        guard: Wraps the thread's work, so that what it raises is seen.
+        draw: Draws the study as it is now.
+        now_s: A monotonic clock, seconds.
+        spawn: Runs a function on another thread.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[bytes], None],
+        guard: Callable[[Callable[[], None]], Callable[[], None]],
+        draw: Callable[[Study], bytes] | None = None,
+        now_s: Callable[[], float] = monotonic,
+        spawn: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._show, self._guarded_work = show, guard(self._work)
+        self._draw, self._now_s = draw or tradeoff_png, now_s
+        self._spawn = spawn or self._on_a_thread
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+        self._wanted: _Wanted | None = None
+        self._shown: tuple[Study, int] | None = None
+        self._again_s = float("-inf")
+
+    def ask(self, study: Study | None, progress: Progress | None, over: bool) -> None:
+        """Draw, unless nothing came back since the last picture or, before the end, it is too soon.
+
+        Args:
+            study: What to draw.
+            progress: How far it is.
+            over: Whether the sweep has ended.
+        """
+        if study is None or progress is None or not progress.done:
+            return
+        with self._lock:
+            self._wanted = _Wanted(study, progress.done, over)
+            if self._busy or not self._due():
+                return
+            self._busy = True
+        self._spawn(self._guarded_work)
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for the picture that is being drawn."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _on_a_thread(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="realtime-lab-plot", daemon=True)
+        self._thread.start()
+
+    def _due(self) -> bool:
+        wanted = self._wanted
+        if wanted is None or self._shown == (wanted.study, wanted.done):
+            return False
+        return wanted.over or self._now_s() >= self._again_s
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                wanted = self._wanted
+                if wanted is None or not self._due():
+                    self._busy = False
+                    return
+                self._shown = (wanted.study, wanted.done)
+            started_s = self._now_s()
+            try:
+                self._show(self._draw(wanted.study))
+            except BaseException:
+                with self._lock:
+                    self._busy = False
+                raise
+            ended_s = self._now_s()
+            self._again_s = ended_s + max(_EVERY_S, (ended_s - started_s) / _SHARE)
+
+
+def tradeoff_png(study: Study) -> bytes:
+    """The trade-off plot of a study as it is now."""
+    sheet = Figure(figsize=(9.6, 5.2), layout="constrained", facecolor="white", dpi=110)
+    axes: Axes = sheet.add_subplot()
+    plots.tradeoff(study, axes)
+    buffer = BytesIO()
+    sheet.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def progress_html(state: State, progress: Progress | None) -> str:
+    """How far a sweep is, the number of trials largest."""
+    if progress is None:
+        return hint(_WORDS[state])
+    to_go = "" if progress.eta_s is None or state != "running" else f", about {progress.eta_s:,.0f} s to go"
+    rate = "" if progress.rate_per_s is None else f"{progress.rate_per_s:,.1f} trials a second"
+    shown = [
+        figure("Trials", f"{progress.done:,}", f"of {progress.total:,}", f"{_WORDS[state]}{to_go}", main=True),
+        figure("Running for" if state == "running" else "Ran for", f"{progress.elapsed_s:,.0f}", "s", rate),
+        figure("From earlier runs", f"{progress.resumed:,}") if progress.resumed else "",
+        figure("Failed", f"{progress.failed:,}", bad=True) if progress.failed else "",
+    ]
+    share = 100 * progress.done / max(progress.total, 1)
+    bar = f'<div class="rl-bar{" rl-bad" * (state == "failed")}"><div style="width:{share:.1f}%"></div></div>'
+    return f'<div class="rl-figures" data-state="{text(state)}">{"".join(shown)}</div>{bar}'

@@ -1,0 +1,238 @@
+"""What a sweep panel knows: axes, scripts, conditions and counts as they were typed, and the plan they make.
+
+Texts are read here; what is wrong with a plan is said by the plan itself. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from realtime_lab.audio import Condition, Script, load_scripts, script_sets
+from realtime_lab.audio.conditions import CONDITION_KINDS, ConditionKind
+from realtime_lab.config import FIELDS, FieldInfo, SessionConfig, field_info, short_path
+from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
+from realtime_lab.sweep import SweepPlan
+from realtime_lab.widgets.markup import problem_text
+
+__all__ = ["AXIS_NAMES", "MOST_SETTINGS", "Axis", "Configured", "Scripts", "SweepForm"]
+
+MOST_SETTINGS = 2_000
+"""A panel checks its grid at every change; a larger one is built in a cell."""
+USUAL_SPACE: Mapping[str, Sequence[Any]] = {"silence_duration_ms": [200, 350, 500, 700], "threshold": [0.3, 0.5, 0.7]}
+"""The grid to start from."""
+AXIS_NAMES = tuple(
+    short_path(field.path) for field in FIELDS if field.treatment != "ignored" and field.type != "object"
+)
+"""Fields to offer as axes: those a mocked sweep can say something about. Any other can be typed."""
+
+Scripts = str | Path | Script | Sequence[Script]
+_CONDITION = re.compile(r"([a-z]+)(?:[\s_]+(-?\d+(?:\.\d+)?)\s*(?:db)?)?", re.I)
+
+
+class Configured(Protocol):
+    """Anything that has a configuration, such as a ConfigPanel."""
+
+    @property
+    def config(self) -> SessionConfig:
+        """The session it says."""
+        ...
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis as it was typed."""
+
+    name: str = ""
+    values: str = ""
+
+    @property
+    def field(self) -> FieldInfo | None:
+        """The field it names; None when it names none."""
+        try:
+            return field_info(self.name.strip())
+        except ConfigError:
+            return None
+
+
+class SweepForm:
+    """A plan being written.
+
+    Args:
+        base: What stays the same, or a panel that says it.
+        scripts: What is said: a shipped set, a folder or scripts.
+        space: Values of each axis.
+        conditions: What the line sounds like.
+        repeats: How often everything is done.
+        seed: Decides the order.
+
+    Raises:
+        ScriptError: If scripts are named and cannot be read.
+    """
+
+    def __init__(
+        self,
+        base: SessionConfig | Configured,
+        scripts: Scripts = "orders",
+        space: Mapping[str, Sequence[Any]] | None = None,
+        conditions: Sequence[Condition] | None = None,
+        repeats: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self._base = base
+        self._loaded: dict[str, tuple[Script, ...]] = {}
+        self.sets = script_sets()
+        """Names to choose scripts by: the shipped sets, and what was given."""
+        self.script_set = self._take(scripts)
+        given = USUAL_SPACE if space is None else space
+        self.axes = [Axis(str(name), _listed(values)) for name, values in given.items()]
+        self.conditions = ", ".join(_spelled(condition) for condition in conditions or (Condition("clean"),))
+        self.repeats, self.seed = repeats, seed
+        self.check()
+
+    def _take(self, scripts: Scripts) -> str:
+        if isinstance(scripts, str) and scripts in self.sets:
+            return scripts
+        loaded = (scripts,) if isinstance(scripts, Script) else scripts
+        found = load_scripts(loaded) if isinstance(loaded, (str, Path)) else tuple(loaded)
+        name = f"{found[0].set_name if found else 'none'} ({len(found)} scripts)"
+        self._loaded[name] = tuple(found)
+        self.sets = (name, *self.sets)
+        return name
+
+    @property
+    def plan(self) -> SweepPlan:
+        """The plan.
+
+        Raises:
+            PlanError: With every mistake there is.
+        """
+        self.check()
+        if self._plan is None:
+            raise PlanError(self.problems)
+        return self._plan
+
+    def check(self) -> None:
+        """Make the plan anew, as after a change of the configuration it starts from."""
+        self._plan = None
+        self.problems: list[Problem] = []
+        """Every mistake."""
+        base, scripts = self._read_base(), self._read_scripts()
+        space, conditions = self._read_space(), self._read_conditions()
+        if base is None or scripts is None:
+            return
+        try:
+            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed)
+        except ConfigError as error:
+            said = {problem.path for problem in self.problems}
+            self.problems += [problem for problem in error.errors if problem.path not in said]
+        else:
+            self._plan = None if self.problems else plan
+
+    def wrong(self, place: str) -> str:
+        """What is wrong at one place: "base", "scripts", "conditions", "repeats", "seed", "space" or an axis's name."""
+        paths = (place, f"space.{place}")
+        return problem_text(problem for problem in self.problems if problem.path in paths)
+
+    @property
+    def numbers(self) -> tuple[tuple[str, str], ...]:
+        """What the plan will take: names and numbers; empty while it has mistakes."""
+        if self._plan is None:
+            return ()
+        estimate = self._plan.estimate()
+        return (
+            ("trials", f"{estimate.trials:,}"),
+            ("settings", f"{len(self._plan.settings):,}"),
+            ("minutes of audio or more", f"{estimate.audio_minutes:,.1f}"),
+            ("cost", "free" if estimate.usd is None else f"{estimate.usd:.2f} USD"),
+        )
+
+    def _read_base(self) -> SessionConfig | None:
+        try:
+            return self._base if isinstance(self._base, SessionConfig) else self._base.config
+        except ConfigError as error:
+            count = len(error.errors)
+            self._refuse("base", f"{count} mistake{'s' * (count != 1)}", "a configuration", "mend its panel first")
+            return None
+
+    def _read_scripts(self) -> tuple[Script, ...] | None:
+        if self.script_set not in self._loaded:
+            try:
+                self._loaded[self.script_set] = tuple(load_scripts(self.script_set))
+            except ScriptError as error:
+                self._refuse("scripts", self.script_set, "a set that can be read", str(error))
+                return None
+        return self._loaded[self.script_set]
+
+    def _read_space(self) -> dict[str, list[Any]]:
+        space: dict[str, list[Any]] = {}
+        for axis in self.axes:
+            name = axis.name.strip()
+            if name in space:
+                self._refuse(f"space.{name}", name, "each field once")
+                continue
+            try:
+                space[name] = _values(axis.values)
+            except (ValueError, RecursionError) as error:
+                space[name] = []
+                self._refuse(f"space.{name}", axis.values[:40], "values between commas, or a JSON list", str(error))
+        count = math.prod(map(len, space.values()))
+        if count > MOST_SETTINGS:
+            hint = "build a larger SweepPlan in a cell"
+            self._refuse("space", count, f"at most {MOST_SETTINGS:,} settings in a panel", hint)
+            return {}
+        return space
+
+    def _read_conditions(self) -> list[Condition]:
+        found: list[Condition] = []
+        for item in filter(None, map(str.strip, self.conditions.split(","))):
+            try:
+                found.append(_condition(item))
+            except ConfigError as error:
+                problem = error.errors[0]
+                self._refuse("conditions", item[:40], problem.allowed, problem.hint)
+        return found
+
+    def _refuse(self, path: str, value: object, allowed: str, hint: str = "") -> None:
+        self.problems.append(Problem(path, value, allowed, hint))
+
+
+def _values(typed: str) -> list[Any]:
+    """Values between commas, each as JSON says or else as text; or one JSON list."""
+    text = typed.strip()
+    if text.startswith("["):
+        return list(json.loads(text, parse_constant=str))
+    return [_value(item.strip()) for item in text.split(",") if item.strip()]
+
+
+def _value(item: str) -> Any:
+    try:
+        return json.loads(item, parse_constant=str)
+    except (ValueError, RecursionError):
+        return item
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """Values as `_values` reads them."""
+    plain = [getattr(value, "item", lambda value=value: value)() for value in values]
+    if all(isinstance(value, (str, int, float)) and "," not in str(value) for value in plain):
+        return ", ".join(value if isinstance(value, str) else json.dumps(value) for value in plain)
+    return json.dumps(plain)
+
+
+def _condition(item: str) -> Condition:
+    match = _CONDITION.fullmatch(item)
+    kinds = ", ".join(CONDITION_KINDS)
+    if match is None or match[1].lower() not in CONDITION_KINDS:
+        hint = "white, pink and babble with a level in dB, such as babble 3"
+        raise ConfigError([Problem("conditions", item, kinds, hint)])
+    return Condition(cast(ConditionKind, match[1].lower()), None if match[2] is None else float(match[2]))
+
+
+def _spelled(condition: Condition) -> str:
+    return condition.kind if condition.snr_db is None else f"{condition.kind} {condition.snr_db:g} dB"

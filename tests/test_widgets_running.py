@@ -1,0 +1,310 @@
+"""The run panel: three clicks are one sweep, cancel, resume, what goes wrong is seen, the plot grows at its pace."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from realtime_lab.config import ServerVad, SessionConfig
+from realtime_lab.errors import PlanError, StudyLockedError
+from realtime_lab.sweep import Progress, SweepPlan
+from realtime_lab.widgets.run_panel import RunPanel
+from realtime_lab.widgets.run_view import GrowingPlot, progress_html
+from realtime_lab.widgets.running import Running
+
+PLAN = SweepPlan(SessionConfig(turn_detection=ServerVad()), {"silence_duration_ms": [200, 500]}, "orders")
+
+
+def progress(done=0, state="running", failed=0, resumed=0):
+    return Progress(10, done, failed, 1, resumed, 2.0, 5.0 if done else None, state)
+
+
+class FakeSweep:
+    """A sweep that goes on when it is told to."""
+
+    def __init__(self, resumed=0):
+        self.study = SimpleNamespace(name="study")
+        self.progress = progress(resumed, resumed=resumed)
+        self.error = None
+
+    def cancel(self):
+        self.progress = progress(self.progress.done, "cancelled")
+
+    def result(self):
+        raise self.error
+
+
+class Bench:
+    """A Running over fake sweeps, whose looks wait for the test."""
+
+    def __init__(self, *errors):
+        self.sweeps, self.changes, self.errors = [], [], list(errors)
+        self.look = threading.Semaphore(0)
+        self.started = threading.Event()
+        self.running = Running(PLAN, self.changed, start=self.start, pause=lambda _: self.look.acquire(timeout=5))
+
+    def changed(self):
+        self.changes.append(self.running.state)
+
+    def start(self, plan, target, store, workers, **more):
+        if self.errors:
+            raise self.errors.pop()
+        self.sweeps.append(FakeSweep(resumed=self.sweeps[-1].progress.done if self.sweeps else 0))
+        self.started.set()
+        return self.sweeps[-1]
+
+    def end(self, state="finished", done=10, **more):
+        self.started.wait(5)
+        self.sweeps[-1].progress = progress(done, state, **more)
+        self.look.release()
+        assert self.running.wait(5)
+
+
+def test_three_clicks_are_one_sweep():
+    bench = Bench()
+    assert [bench.running.run() for _ in range(3)] == [True, False, False]
+    bench.end()
+    assert len(bench.sweeps) == 1 and bench.running.state == "finished"
+    assert bench.running.study is bench.sweeps[0].study
+
+
+def test_clicks_from_many_threads_are_one_sweep():
+    bench = Bench()
+    clicks = [threading.Thread(target=bench.running.run) for _ in range(8)]
+    for click in clicks:
+        click.start()
+    for click in clicks:
+        click.join()
+    bench.end()
+    assert len(bench.sweeps) == 1
+
+
+def test_the_click_returns_before_the_sweep_has_started():
+    hold = threading.Event()
+    running = Running(PLAN, lambda: None, start=lambda *where, **more: hold.wait(5) and FakeSweep())
+    assert running.run() and running.state == "starting" and running.study is None
+    running.cancel()
+    hold.set()
+    assert running.wait(5) and running.state == "cancelled"
+
+
+def test_cancel_keeps_the_study_and_resume_goes_on():
+    bench = Bench()
+    bench.running.run()
+    bench.started.wait(5)
+    bench.sweeps[0].progress = progress(4)
+    bench.running.cancel()
+    assert bench.running.state == "stopping"
+    bench.look.release()
+    assert bench.running.wait(5) and bench.running.state == "cancelled" and bench.running.resumable
+    bench.started.clear()
+    assert bench.running.run()
+    bench.end()
+    assert bench.running.progress.done == 10 and not bench.running.resumable
+
+
+def test_cancelling_what_is_not_under_way_does_nothing():
+    bench = Bench()
+    bench.running.cancel()
+    assert bench.running.state == "ready" and bench.changes == []
+
+
+def test_a_sweep_that_cannot_start_says_why_and_can_be_tried_again():
+    bench = Bench(StudyLockedError("another sweep is writing it"))
+    bench.running.run()
+    assert bench.running.wait(5)
+    assert (bench.running.state, bench.running.error) == ("failed", "another sweep is writing it")
+    assert bench.running.run()
+    bench.end()
+    assert (bench.running.state, bench.running.error) == ("finished", "")
+
+
+def test_a_sweep_that_breaks_off_says_why():
+    bench = Bench()
+    bench.running.run()
+    bench.started.wait(5)
+    bench.sweeps[0].error = OSError("no space left")
+    bench.end("failed", done=3)
+    assert "no space left" in bench.running.error and bench.running.resumable
+
+
+def test_failed_trials_are_said_and_can_be_run_again():
+    bench = Bench()
+    bench.running.run()
+    bench.end(failed=2)
+    assert "2 trials failed" in bench.running.error and bench.running.resumable
+
+
+def test_mistakes_in_the_plan_are_raised_to_the_click_and_start_nothing():
+    class Wrong:
+        @property
+        def plan(self):
+            raise PlanError([])
+
+    running = Running(Wrong(), lambda: None)
+    with pytest.raises(PlanError):
+        running.run()
+    assert running.state == "ready"
+
+
+# --- the plot -------------------------------------------------------------------------------------------------------
+
+
+class PlotBench:
+    """A GrowingPlot whose clock and thread are the test's."""
+
+    def __init__(self, cost_s=0.1):
+        self.now, self.shown, self.work = 0.0, [], []
+        self.cost_s = cost_s
+        self.plot = GrowingPlot(self.shown.append, lambda work: work, self.draw, lambda: self.now, self.work.append)
+        self.study = SimpleNamespace(done=0)
+
+    def draw(self, study):
+        self.now += self.cost_s
+        return study.done
+
+    def ask(self, done, over=False):
+        self.study.done = done
+        self.plot.ask(self.study, progress(done), over)
+
+    def turn(self):
+        while self.work:
+            self.work.pop()()
+
+
+def test_a_plot_is_drawn_when_results_come_and_not_before():
+    bench = PlotBench()
+    bench.ask(0)
+    bench.turn()
+    assert bench.shown == []
+    bench.ask(3)
+    bench.turn()
+    assert bench.shown == [3]
+
+
+def test_redrawing_takes_a_fifth_of_the_time_at_most():
+    bench = PlotBench(cost_s=0.4)
+    for tick in range(100):
+        bench.now = max(bench.now, tick / 10)
+        bench.ask(tick + 1)
+        bench.turn()
+    assert len(bench.shown) <= 100 / 10 * 0.2 / 0.4 + 1
+
+
+def test_the_last_state_is_drawn_however_soon_it_comes():
+    bench = PlotBench()
+    bench.ask(3)
+    bench.turn()
+    bench.ask(10, over=True)
+    bench.turn()
+    assert bench.shown == [3, 10]
+    bench.ask(10, over=True)
+    bench.turn()
+    assert bench.shown == [3, 10]
+
+
+def test_an_end_that_comes_while_a_picture_is_drawn_is_drawn_after_it():
+    bench = PlotBench()
+    bench.ask(3)
+    bench.ask(10, over=True)
+    assert len(bench.work) == 1
+    bench.turn()
+    assert bench.shown[-1] == 10
+
+
+def test_a_plot_that_fails_is_tried_again_later():
+    bench = PlotBench()
+    bench.plot._draw = lambda study: 1 / 0
+    bench.ask(3)
+    with pytest.raises(ZeroDivisionError):
+        bench.turn()
+    bench.plot._draw = bench.draw
+    bench.ask(4)
+    bench.turn()
+    assert bench.shown == [4]
+
+
+# --- the panel ------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_trials_is_the_largest_figure():
+    shown = progress_html("running", progress(4, resumed=2))
+    assert shown.index("rl-main") < shown.index(">4<") and "of 10" in shown and "From earlier runs" in shown
+
+
+def test_buttons_follow_the_state():
+    sweeps = [FakeSweep()]
+    panel = RunPanel(PLAN, start=lambda *where, **more: sweeps[-1])
+    panel._growing._draw = lambda study: b"png"
+
+    def disabled():
+        return panel.run.disabled, panel.cancel.disabled, panel.resume.disabled
+
+    assert disabled() == (False, True, True)
+    panel.run.click()
+    assert disabled() == (True, False, True)
+    panel.cancel.click()
+    assert panel.wait(5) and disabled() == (False, True, False)
+    sweeps.append(FakeSweep())
+    sweeps[-1].progress = progress(10, "finished")
+    panel.resume.click()
+    assert panel.wait(5) and disabled() == (False, True, True)
+    assert panel.plot.value == b"png" and panel.plot.layout.display == ""
+
+
+def test_mistakes_are_in_the_error_strip_until_a_run_begins():
+    class Wavering:
+        wrong = True
+
+        @property
+        def plan(self):
+            if self.wrong:
+                raise PlanError([])
+            return PLAN
+
+    sweep = FakeSweep()
+    sweep.progress = progress(0, "finished")
+    source = Wavering()
+    panel = RunPanel(source, start=lambda *where, **more: sweep)
+    panel.run.click()
+    assert "sweep plan" in panel.error_strip.value
+    source.wrong = False
+    panel.run.click()
+    assert panel.wait(5) and panel.error_strip.value == ""
+
+
+def test_a_plot_that_cannot_be_drawn_is_in_the_error_strip():
+    sweep = FakeSweep()
+    sweep.progress = progress(3, "finished")
+    panel = RunPanel(PLAN, start=lambda *where, **more: sweep)
+    panel._growing._draw = lambda study: 1 / 0
+    panel.run.click()
+    assert panel.wait(5)
+    assert "ZeroDivisionError" in panel.error_strip.value
+
+
+def test_what_a_study_says_is_escaped():
+    error = StudyLockedError("<img src=x onerror=alert(1)>")
+
+    def start(*where, **more):
+        raise error
+
+    panel = RunPanel(PLAN, start=start)
+    panel.run.click()
+    assert panel.wait(5)
+    assert "&lt;img" in panel.error_strip.value and "<img" not in panel.error_strip.value
+
+
+def test_a_real_sweep_runs_and_resumes(tmp_path):
+    """Two settings on one shipped script, in worker processes, into a real study."""
+    plan = SweepPlan(PLAN.base, PLAN.space, [PLAN.scripts[0]])
+    panel = RunPanel(plan, store=tmp_path / "study.sqlite", workers=1)
+    for _ in range(3):
+        panel.run.click()
+    assert panel.wait(60) and panel.running.state == "finished", panel.error_strip.value
+    assert panel.error_strip.value == ""
+    assert list(panel.study.trials_df()["state"]) == ["complete", "complete"]
+    assert bytes(panel.plot.value).startswith(b"\x89PNG")
+    again = RunPanel(plan, store=tmp_path / "study.sqlite", workers=1)
+    again.run.click()
+    assert again.wait(60) and again.running.progress.resumed == 2

@@ -1,0 +1,156 @@
+"""The sweep panel: what is typed, what is wrong with it, and the plan it makes."""
+
+import pytest
+
+from realtime_lab.audio import babble, clean, load_scripts, telephone
+from realtime_lab.config import ServerVad, SessionConfig, Transcription
+from realtime_lab.errors import PlanError, ScriptError
+from realtime_lab.sweep import SweepPlan
+from realtime_lab.widgets.config_panel import ConfigPanel
+from realtime_lab.widgets.sweep_form import MOST_SETTINGS, Axis, SweepForm
+from realtime_lab.widgets.sweep_panel import SweepPanel
+
+BASE = SessionConfig(turn_detection=ServerVad(), transcription=Transcription(model="whisper-1"))
+SPACE = {"silence_duration_ms": [200, 500], "max_output_tokens": [64, "inf"]}
+
+
+def form(**more):
+    return SweepForm(BASE, "orders", **{"space": SPACE, **more})
+
+
+def typed(*axes, **more):
+    made = form(**more)
+    made.axes = [Axis(*axis) for axis in axes]
+    made.check()
+    return made
+
+
+def test_what_is_given_comes_out_as_the_same_plan():
+    conditions = [clean(), babble(3), telephone()]
+    made = form(conditions=conditions, repeats=2, seed=7).plan
+    assert made == SweepPlan(BASE, SPACE, "orders", conditions, 2, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("200, 350,500", [200, 350, 500]),
+        ("64, inf", [64, "inf"]),
+        ('[64, "inf"]', [64, "inf"]),
+        (" 100 ,", [100]),
+    ],
+)
+def test_values_are_read_between_commas_or_as_json(text, values):
+    assert list(typed(("max_output_tokens", text)).plan.space["max_output_tokens"]) == values
+
+
+def test_an_axis_of_lists_is_a_json_list():
+    made = typed(("output_modalities", '[["audio"], ["text"]]'))
+    assert made.plan.space["output_modalities"] == (("audio",), ("text",))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("clean, babble 3, telephone", ["clean", "babble_3dB", "telephone"]),
+        ("Pink 10 dB,white -5dB", ["pink_10dB", "white_-5dB"]),
+        ("babble_3dB", ["babble_3dB"]),
+    ],
+)
+def test_conditions_are_read_as_they_are_spoken(text, names):
+    made = form()
+    made.conditions = text
+    assert [condition.name for condition in made.plan.conditions] == names
+
+
+def test_mistakes_come_all_at_once_each_at_its_place():
+    made = typed(("silense_duration_ms", "200"), ("threshold", "0.5, 7"), ("max_output_tokens", ""))
+    made.conditions, made.repeats = "clean, rain 3, babble", 0
+    with pytest.raises(PlanError):
+        _ = made.plan
+    assert "did you mean silence_duration_ms" in made.wrong("silense_duration_ms")
+    assert "7" in made.wrong("threshold") and "0 to 1" in made.wrong("threshold")
+    assert "at least one value" in made.wrong("max_output_tokens")
+    assert "rain 3" in made.wrong("conditions") and "babble" in made.wrong("conditions")
+    assert made.wrong("repeats") and made.numbers == ()
+
+
+@pytest.mark.parametrize("text", ["[200", "[" * 3_000, '[{"a": }]'])
+def test_values_that_are_no_json_list_are_a_mistake_at_their_axis(text):
+    assert "JSON" in typed(("threshold", text)).wrong("threshold")
+
+
+def test_an_axis_given_twice_is_a_mistake():
+    assert "each field once" in typed(("threshold", "0.3"), ("threshold", "0.5")).wrong("threshold")
+
+
+def test_a_grid_too_large_to_check_at_every_change_is_refused_at_once():
+    many = ", ".join(map(str, range(100, 100 + MOST_SETTINGS + 1)))
+    assert "in a cell" in typed(("silence_duration_ms", many)).wrong("space")
+
+
+def test_no_axes_is_a_mistake_of_the_grid():
+    assert "empty" in typed().wrong("space")
+
+
+def test_scripts_of_ones_own_can_be_chosen_beside_the_shipped_sets():
+    scripts = load_scripts("orders")[:2]
+    made = SweepForm(BASE, scripts, SPACE)
+    assert made.plan.scripts == scripts and made.script_set == "orders (2 scripts)"
+    made.script_set = "holds"
+    assert {script.set_name for script in made.plan.scripts} == {"holds"}
+
+
+def test_a_folder_that_is_not_there_is_one_clear_error():
+    with pytest.raises(ScriptError):
+        SweepForm(BASE, "no such folder", SPACE)
+
+
+# --- the panel ------------------------------------------------------------------------------------------------------
+
+
+def test_the_panel_counts_trials_as_the_plan_does():
+    panel = SweepPanel(BASE, space=SPACE)
+    assert f">{len(panel.plan.trials)}<" in panel.numbers.value
+    panel.repeats.set_state({"value": 3})
+    assert panel.plan.repeats == 3 and f">{len(panel.plan.trials)}<" in panel.numbers.value
+
+
+def test_axes_are_added_changed_and_removed():
+    panel = SweepPanel(BASE, space={"silence_duration_ms": [200, 500]})
+    panel.add.click()
+    assert "rl-wrong" in panel._axis_notes[1].value
+    name, values, drop, _ = panel.axes.children[1].children
+    name.set_state({"value": "threshold"})
+    values.set_state({"value": "0.3, 0.5"})
+    assert dict(panel.plan.space) == {"silence_duration_ms": (200, 500), "threshold": (0.3, 0.5)}
+    assert "modelled" in panel._axis_notes[1].value
+    drop.click()
+    assert dict(panel.plan.space) == {"silence_duration_ms": (200, 500)}
+
+
+def test_a_mistake_is_shown_beside_its_control_and_goes_away():
+    panel = SweepPanel(BASE, space=SPACE)
+    panel.conditions.set_state({"value": "rain"})
+    assert "rl-wrong" in panel.notes["conditions"].value and "mistakes" in panel.numbers.value
+    panel.conditions.set_state({"value": "clean, babble 3"})
+    assert panel.notes["conditions"].value == "" and len(panel.plan.conditions) == 2
+
+
+def test_it_follows_the_configuration_panel_it_is_made_of():
+    config = ConfigPanel(BASE)
+    panel = SweepPanel(config, space=SPACE)
+    config.rows["audio.input.turn_detection.threshold"].control.set_state({"value": 0.7})
+    assert panel.plan.base.turn_detection.threshold == 0.7
+    config.rows["audio.output.speed"].control.set_state({"value": 1.2})
+    config.rows["audio.input.transcription.model"].control.set_state({"value": ""})
+    assert "mend its panel first" in panel.space_note.value
+
+
+def test_hostile_names_are_shown_as_names():
+    panel = SweepPanel(BASE, space=SPACE)
+    name = panel.axes.children[0].children[0]
+    name.set_state({"value": "<img src=x onerror=alert(1)>"})
+    panel.conditions.set_state({"value": "<script>alert(1)</script>"})
+    shown = panel._axis_notes[0].value + panel.notes["conditions"].value + panel.space_note.value
+    assert "<img" not in shown and "<script" not in shown and "&lt;" in shown

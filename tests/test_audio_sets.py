@@ -60,7 +60,7 @@ def test_an_unknown_name_names_the_nearest() -> None:
 
 
 def test_a_folder_without_scripts(tmp_path: Path) -> None:
-    assert "has no scripts.toml: it is not a script set" in refused(tmp_path)
+    assert "is not a script set (no scripts.toml) and holds no audio" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

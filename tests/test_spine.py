@@ -8,13 +8,13 @@ from realtime_lab.protocol import check_order
 SILENCE_MS = [200, 300, 400, 500, 700, 1000]
 
 
-def plan(space, *conditions, scripts=None, repeats=2):
+def plan(space, *conditions, scripts=None):
     base = rl.SessionConfig(
         model="gpt-realtime-2.1",
         turn_detection=rl.ServerVad(),
         transcription=rl.Transcription(model="gpt-4o-transcribe"),
     )
-    return rl.SweepPlan(base, space, scripts or rl.load_scripts("orders"), conditions=conditions, repeats=repeats)
+    return rl.SweepPlan(base, space, scripts or rl.load_scripts("orders"), conditions=conditions)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def clean_study(tmp_path_factory):
 def noisy_study(tmp_path_factory):
     space = {"silence_duration_ms": [200, 500, 700], "threshold": [0.3, 0.7]}
     store = tmp_path_factory.mktemp("noisy") / "study.sqlite"
-    with rl.run_sweep(plan(space, rl.babble(3), repeats=1), store=store, progress=False) as study:
+    with rl.run_sweep(plan(space, rl.babble(3)), store=store, progress=False) as study:
         yield study
 
 

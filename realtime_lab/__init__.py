@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from realtime_lab.audio import Condition, Script, babble, clean, load_scripts, pink, script_sets, telephone, white
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
     from realtime_lab.recording import Recording
-    from realtime_lab.session import mocked, run_session
+    from realtime_lab.session import azure, live, mocked, openai, run_session
     from realtime_lab.sweep import Study, SweepPlan, SweepRun, run_sweep, start_sweep
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
@@ -57,12 +57,15 @@ __all__ = [
     "SweepPlan",
     "SweepRun",
     "Transcription",
+    "azure",
     "babble",
     "clean",
     "errors",
     "explore",
+    "live",
     "load_scripts",
     "mocked",
+    "openai",
     "pink",
     "plots",
     "run_session",
@@ -77,7 +80,7 @@ _NAMES_OF = {
     "audio": ("Condition", "Script", "babble", "clean", "load_scripts", "pink", "script_sets", "telephone", "white"),
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
     "recording": ("Recording",),
-    "session": ("mocked", "run_session"),
+    "session": ("azure", "live", "mocked", "openai", "run_session"),
     "sweep": ("Study", "SweepPlan", "SweepRun", "run_sweep", "start_sweep"),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }

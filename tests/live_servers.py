@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
+from sessions import LOUD
 from websockets.sync.client import connect
 
 from realtime_lab import background
@@ -30,6 +31,20 @@ QUICK = replace(
 """A server that takes little time."""
 
 
+class LoudnessListener:
+    """A perfect detector of `sessions.tone_stage`'s speech."""
+
+    def feed(self, frame):
+        return 1.0 if abs(frame.astype(int)).max() >= LOUD else 0.0
+
+
+class ToneServer(RealtimeServer):
+    """A server that hears tones, so that a turn can be short."""
+
+    def listener(self, rate_hz):
+        return LoudnessListener()
+
+
 @contextmanager
 def running(server):
     """Hold an asynchronous context manager open on the background loop."""
@@ -41,9 +56,9 @@ def running(server):
 
 
 @contextmanager
-def serving(**options):
+def serving(kind=RealtimeServer, **options):
     """A server on a free port."""
-    with running(RealtimeServer(**{"profile": QUICK, "same_seed": True, **options})) as server:
+    with running(kind(**{"profile": QUICK, "same_seed": True, **options})) as server:
         yield server
 
 

@@ -97,6 +97,18 @@ class Header(Struct, frozen=True, kw_only=True):
     """True when the audio and texts are a user's own and stay out of reports."""
     has_send_clock: bool = True
     """False in an imported log that does not say when audio was sent."""
+    fault: str | None = None
+    """The name of what ended a live session early, such as half_open."""
+    connections: int | None = None
+    """How many connections a live session took."""
+    error_bound_ms: float | None = None
+    """No receive time of a live session is later than the arrival by more than this."""
+    loop_lag_ms: float | None = None
+    """The longest the event loop kept a live session waiting."""
+    pacing_error_ms: float | None = None
+    """How late append frames left, 99th percentile."""
+    tainted: bool | None = None
+    """Whether something disturbed the measurement; None where nothing can."""
 
 
 class Recording(Struct, frozen=True, kw_only=True):

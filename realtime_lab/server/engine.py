@@ -38,7 +38,7 @@ from realtime_lab.server.outbox import Draws, Outbox
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.settings import Settings
 
-__all__ = ["Engine", "Stretch", "Transcriber"]
+__all__ = ["Engine", "FrameListener", "Stretch", "Transcriber"]
 
 MIN_COMMIT_MS = 100
 """The service refuses to commit less audio than this."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from realtime_lab.errors import ProtocolError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES, decode_client, encode
 from realtime_lab.protocol.items import AudioRef, ErrorDetail
-from realtime_lab.server.engine import Engine
+from realtime_lab.server.engine import Engine, FrameListener
 from realtime_lab.server.http import Reply, Request, answer, refusal
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
@@ -39,6 +40,9 @@ _LINGER_S = 2.0
 _MAX_BODY_BYTES = 1_000_000
 _MAX_TYPE_CHARACTERS = 200
 _READ_BYTES = 65_536
+# Its own debug output would print keys.
+_silent = logging.Logger("realtime_lab.serve", logging.CRITICAL + 1)
+_silent.disabled = True
 BETA_CLOSE_CODE = 4000
 BAD_KEY_CLOSE_CODE = 3000
 
@@ -118,9 +122,13 @@ class RealtimeServer:
             seed,
             model=request.query("model"),
             opened_unix_s=int(time.time()),
-            make_vad=lambda rate_hz: SharedVad(self._shared, rate_hz),
+            make_vad=self.listener,
         )
         await self.session(reader, writer, engine, request).run(raw)
+
+    def listener(self, rate_hz: int) -> FrameListener:
+        """The detector of one session, for audio at `rate_hz`."""
+        return SharedVad(self._shared, rate_hz)
 
     def refusal(self, request: Request) -> Reply | None:
         """Why a request may not come in; None when it may."""
@@ -178,7 +186,7 @@ class SocketSession:
     key: str | None
 
     def __post_init__(self) -> None:
-        self._protocol = ServerProtocol(max_size=MAX_FRAME_BYTES)
+        self._protocol = ServerProtocol(max_size=MAX_FRAME_BYTES, logger=_silent)
         self._wake = asyncio.Event()
         self._opened_s = time.monotonic()
         self._parts = b""

@@ -1,12 +1,13 @@
 """Make one session happen: play a script to a target and bring back a Recording.
 
-`caller` decides what the microphone and the client do; `virtual` holds the session on a clock that never waits.
+`caller` decides what the microphone and the client do; `virtual` holds the session on a clock that never waits,
+`live` over a socket.
 """
 
 from __future__ import annotations
 
 from realtime_lab.session.run import run_session
 from realtime_lab.session.stage import Stage
-from realtime_lab.session.targets import Mocked, mocked
+from realtime_lab.session.targets import Live, Mocked, Target, azure, live, mocked, openai
 
-__all__ = ["Mocked", "Stage", "mocked", "run_session"]
+__all__ = ["Live", "Mocked", "Stage", "Target", "azure", "live", "mocked", "openai", "run_session"]

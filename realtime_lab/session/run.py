@@ -8,7 +8,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording.events import Recording
 from realtime_lab.session.stage import Stage
-from realtime_lab.session.targets import Mocked, mocked
+from realtime_lab.session.targets import Live, Target, mocked
 from realtime_lab.session.virtual import run_virtual
 
 __all__ = ["run_session"]
@@ -20,7 +20,7 @@ DEFAULT_FRAME_MS = 20.0
 def run_session(
     config: SessionConfig,
     script: Script,
-    target: Mocked | None = None,
+    target: Target | None = None,
     *,
     condition: Condition | None = None,
     seed: int = 0,
@@ -42,9 +42,14 @@ def run_session(
         The recording; its header says whether the session failed, and why.
 
     Raises:
-        ConfigError: If `frame_ms` is not positive.
+        ConfigError: If `frame_ms` is not positive, or a live target's key is not set.
         AudioError: If a clip cannot be read.
     """
     if not 0 < frame_ms <= 1000:
         raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
-    return run_virtual(config, script, condition or clean(), target or mocked(), seed, frame_ms, stage or Stage())
+    target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
+    if isinstance(target, Live):
+        from realtime_lab.session.live_run import run_live  # asyncio and websockets, which a mocked session never needs
+
+        return run_live(config, script, condition, target, seed, frame_ms, stage)
+    return run_virtual(config, script, condition, target, seed, frame_ms, stage)

@@ -1,14 +1,23 @@
-"""What a session can be held with. A target is a value that says where and how; it opens nothing."""
+"""What a session can be held with. A target is a value that says where and how; it opens nothing and holds no key."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.profile import PROFILES, Profile
 
-__all__ = ["Mocked", "mocked"]
+__all__ = ["Live", "Mocked", "Target", "azure", "live", "mocked", "openai"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+_PAID_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_KEY_HEADERS = ("authorization", "api-key")
 
 
 @dataclass(frozen=True)
@@ -18,11 +27,84 @@ class Mocked:
     profile: Profile
     """Its defaults and delays."""
     kind: ClassVar[str] = "mocked"
+    paid: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """Stands in every row."""
         return f"mocked:{self.profile.name}"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A Realtime service behind a socket. It names the variable that holds the key, and never holds the key.
+
+    Raises:
+        ConfigError: If the address, a header or a number cannot be used.
+    """
+
+    url: str
+    """Base address, ending in /v1 as a rule; http, https, ws or wss."""
+    api_key_env: str | None = "OPENAI_API_KEY"
+    """Name of the environment variable with the key; None: the server wants none."""
+    model: str | None = None
+    """What the address asks for; None: the configuration's model."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More headers of the connection, as (name, value); they are not for keys."""
+    dialect: Literal["ga", "flat"] = "ga"
+    """Wire shape of session.update: "ga" for today's services, "flat" for older ones."""
+    key_header: Literal["authorization", "api-key"] = "authorization"
+    """The header that carries the key."""
+    confirms: bool = True
+    """Whether it answers session.update with session.updated; if not, it is believed to have done what was asked."""
+    paid: bool = False
+    """Whether it costs money, so that a sweep needs a cap."""
+    sessions: int = 8
+    """Sessions one worker process holds at a time."""
+    stall_s: float = 20.0
+    """How long a response may say nothing before the session has failed, seconds."""
+    service: str = "live"
+    """First half of the name."""
+    kind: ClassVar[str] = "live"
+
+    def __post_init__(self) -> None:
+        problems = _url_problems(self.url, self.api_key_env) + _header_problems(self.headers)
+        for name, allowed in (("dialect", ("ga", "flat")), ("key_header", _KEY_HEADERS)):
+            if getattr(self, name) not in allowed:
+                problems.append(Problem(name, getattr(self, name), " or ".join(map(repr, allowed))))
+        if type(self.sessions) is not int or not 1 <= self.sessions <= 200:
+            problems.append(Problem("sessions", self.sessions, "1 to 200"))
+        if not 0 < self.stall_s <= 600:
+            problems.append(Problem("stall_s", self.stall_s, "more than 0 and at most 600 seconds"))
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def name(self) -> str:
+        """Stands in every row."""
+        return f"{self.service}:{urlsplit(self.url).netloc}"
+
+    def socket_url(self, model: str | None) -> str:
+        """Where the WebSocket is, for one model."""
+        scheme, netloc, path, query, _ = urlsplit(self.url)
+        asked = urlencode({"model": self.model or model or ""}) if self.model or model else ""
+        return urlunsplit(
+            (_SCHEMES[scheme], netloc, path.rstrip("/") + "/realtime", "&".join(filter(None, (query, asked))), "")
+        )
+
+    def rest_url(self, path: str) -> str:
+        """Where a REST endpoint is, such as "realtime/client_secrets"."""
+        scheme, netloc, base, query, _ = urlsplit(self.url)
+        plain = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+        return urlunsplit((plain, netloc, f"{base.rstrip('/')}/{path}", query, ""))
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine, so that no proxy stands between."""
+        return urlsplit(self.url).hostname in _LOOPBACK
+
+
+Target = Mocked | Live
 
 
 def mocked(profile: str | Profile = "documented") -> Mocked:
@@ -40,3 +122,100 @@ def mocked(profile: str | Profile = "documented") -> Mocked:
         allowed = " or ".join(repr(name) for name in sorted(PROFILES))
         raise ConfigError([Problem("profile", profile, allowed, "or give a Profile")])
     return Mocked(PROFILES[profile])
+
+
+def live(
+    url: str,
+    *,
+    api_key_env: str | None = "OPENAI_API_KEY",
+    model: str | None = None,
+    headers: dict[str, str] | None = None,
+    dialect: Literal["ga", "flat"] = "ga",
+    confirms: bool = True,
+    paid: bool | None = None,
+    sessions: int = 8,
+    stall_s: float = 20.0,
+) -> Live:
+    """Any Realtime-compatible service, by its base address.
+
+    Args:
+        url: Base address, such as "http://127.0.0.1:8765/v1".
+        api_key_env: Name of the environment variable with the key; None for a server that wants none.
+        model: The model in the address; default: the configuration's.
+        headers: More headers of the connection; not for keys.
+        dialect: "ga" as today's services speak, "flat" for older ones.
+        confirms: Whether it answers session.update with session.updated.
+        paid: Whether it costs money; default: whether it is known to.
+        sessions: Sessions one worker process holds at a time.
+        stall_s: How long a response may say nothing, seconds.
+
+    Raises:
+        ConfigError: If one of these cannot be used.
+    """
+    host = "" if _url_problems(url, None) else "." + (urlsplit(url).hostname or "")
+    return Live(
+        url,
+        api_key_env,
+        model,
+        tuple(sorted((headers or {}).items())),
+        dialect,
+        confirms=confirms,
+        paid=host.endswith(_PAID_HOSTS) if paid is None else paid,
+        sessions=sessions,
+        stall_s=stall_s,
+    )
+
+
+def openai(
+    *, api_key_env: str = "OPENAI_API_KEY", url: str = OPENAI_URL, model: str | None = None, sessions: int = 8
+) -> Live:
+    """OpenAI's Realtime service; paid."""
+    return Live(url, api_key_env, model, paid=True, sessions=sessions, service="openai")
+
+
+def azure(endpoint: str, deployment: str, *, api_key_env: str = "AZURE_OPENAI_API_KEY", sessions: int = 8) -> Live:
+    """Azure's Realtime service; paid.
+
+    Args:
+        endpoint: The resource's address, such as "https://name.openai.azure.com".
+        deployment: The deployment's name, which stands where others have a model.
+        api_key_env: Name of the environment variable with the key.
+        sessions: Sessions one worker process holds at a time.
+
+    Raises:
+        ConfigError: If the endpoint is no address.
+    """
+    base = endpoint.rstrip("/")
+    base = base if base.endswith("/v1") else f"{base}/openai/v1"
+    return Live(base, api_key_env, deployment, key_header="api-key", paid=True, sessions=sessions, service="azure")
+
+
+def _url_problems(url: object, api_key_env: str | None) -> list[Problem]:
+    allowed = "an address such as 'https://host/v1'"
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
+        return [Problem("url", url if isinstance(url, str) else type(url).__name__, allowed)]
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return [Problem("url", url, allowed, str(error))]
+    if parts.username or parts.password or "key=" in parts.query.lower():
+        return [Problem("url", "(not shown)", allowed, "keys do not belong in it: name a variable in api_key_env")]
+    if parts.scheme not in _SCHEMES or not host:
+        return [Problem("url", url, allowed, "it begins with http, https, ws or wss")]
+    if api_key_env is not None and _SCHEMES[parts.scheme] == "ws" and host not in _LOOPBACK:
+        return [Problem("url", url, "https or wss where a key is sent", "or api_key_env=None")]
+    return []
+
+
+def _header_problems(headers: object) -> list[Problem]:
+    problems: list[Problem] = []
+    pairs = headers if isinstance(headers, tuple) else ()
+    for name, value in pairs:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            problems.append(Problem("headers", name, "names of letters, digits and dashes"))
+        elif name.lower() in _KEY_HEADERS:
+            problems.append(Problem("headers", name, "headers that carry no key", "name a variable in api_key_env"))
+        elif not isinstance(value, str) or not value.isprintable() or not value.isascii():
+            problems.append(Problem(f"headers[{name!r}]", "(not shown)", "one line of plain characters"))
+    return problems

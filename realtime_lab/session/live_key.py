@@ -1,0 +1,59 @@
+"""Keys: read from the environment when a connection is made, held in a type that shows nothing, kept nowhere."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+from realtime_lab.config.masking import HIDDEN, masked
+from realtime_lab.errors import ConfigError, Problem
+
+__all__ = ["Secret", "read_key", "scrubbed"]
+
+
+class Secret:
+    """A text that no repr, log or pickle shows.
+
+    Args:
+        value: The text.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for the one line that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is never pickled: give the name of the environment variable instead")
+
+
+def read_key(variable: str | None) -> Secret | None:
+    """The key in an environment variable, without the white space around it; None when none is wanted.
+
+    Raises:
+        ConfigError: If the variable is not set, or holds what no header can carry.
+    """
+    if variable is None:
+        return None
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        hint = "set it before Python starts, or say api_key_env=None for a server that wants no key"
+        raise ConfigError([Problem("api_key_env", variable, "an environment variable that is set", hint)])
+    if not value.isascii() or not value.isprintable() or " " in value:
+        allowed = "a variable that holds one line of plain characters"
+        raise ConfigError([Problem("api_key_env", variable, allowed, "its value is not shown here")])
+    return Secret(value)
+
+
+def scrubbed(text: str, key: Secret | None = None) -> str:
+    """`text` in one line, without the key and without what looks like one."""
+    if key is not None:
+        text = text.replace(key.reveal(), HIDDEN)
+    return " ".join(str(masked(text)).split())

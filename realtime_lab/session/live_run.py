@@ -1,0 +1,186 @@
+"""A session with a live service, from plain synchronous code: connect, hold, try again where that is allowed, record.
+
+At most three connections are made for a session, one after a fault that no other connection would mend, and none
+after audio has been sent: a session is never paid for twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from realtime_lab import background
+from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.render import Renderer
+from realtime_lab.audio.script import Script
+from realtime_lab.config import SessionConfig
+from realtime_lab.recording.events import Header, Recording
+from realtime_lab.session.live_audio import without_audio
+from realtime_lab.session.live_faults import LiveFault
+from realtime_lab.session.live_key import Secret, read_key, scrubbed
+from realtime_lab.session.live_session import Call, LiveConnection
+from realtime_lab.session.stage import Stage
+from realtime_lab.session.targets import Live
+
+__all__ = ["run_live"]
+
+MAX_CONNECTIONS = 3
+TAINTED_LAG_MS = 50.0
+"""A session whose event loop was ever later than this is flagged."""
+TAINTED_PACING_MS = 20.0
+"""So is one whose appends left later than this, at the 99th percentile."""
+_FIRST_WAIT_S = 0.5
+_FORMAT = "audio/pcm"
+
+
+@dataclass(frozen=True)
+class _End:
+    """How the last connection ended."""
+
+    connection: LiveConnection
+    fault: LiveFault | None
+    connections: int
+
+
+def run_live(
+    config: SessionConfig,
+    script: Script,
+    condition: Condition,
+    target: Live,
+    seed: int,
+    frame_ms: float,
+    stage: Stage,
+) -> Recording:
+    """Hold one session with a live target; blocks, and runs on the process's background loop.
+
+    Args:
+        config: What is asked for.
+        script: What is said.
+        condition: What it sounds like.
+        target: Who answers.
+        seed: Stands in the recording; a live service draws for itself.
+        frame_ms: Audio in one append.
+        stage: Rendered audio shared between sessions.
+
+    Returns:
+        The recording; a session that failed says why in its header.
+
+    Raises:
+        ConfigError: If the key's variable is not set, or the configuration cannot be said in the target's dialect.
+        AudioError: If a clip cannot be read.
+    """
+    key = read_key(target.api_key_env)
+    requested = config.to_wire("ga")
+    renderer = _rendered(stage, script, condition, requested)
+    call = Call(
+        url=target.socket_url(requested.get("model")),
+        headers=_headers(target, key),
+        update=_update(config, target),
+        requested=requested,
+        confirms=target.confirms,
+        stall_ms=target.stall_s * 1000.0,
+        frame_ms=frame_ms,
+        renderer=renderer,
+        wire=lambda placement, format_type: stage.wire(placement.passage, format_type),
+    )
+    end = background.run(_hold(call))
+    return _recording(end, script, condition, target, seed, requested, key)
+
+
+def _rendered(stage: Stage, script: Script, condition: Condition, requested: dict[str, Any]) -> Renderer:
+    """The renderer, with every passage made beforehand: nothing is computed while time is measured."""
+    renderer = stage.renderer(script, condition)
+    asked = ((requested.get("audio") or {}).get("input") or {}).get("format") or {}
+    passages = [renderer.fixed()[0]] if script.timing == "fixed" else map(renderer.turn, range(len(script.turns)))
+    for passage in (*passages, renderer.idle()):
+        _ = stage.wire(passage, asked.get("type", _FORMAT)).data
+    return renderer
+
+
+def _update(config: SessionConfig, target: Live) -> dict[str, Any]:
+    """What session.update carries; the model stands in the address and may not change."""
+    update = config.to_wire(target.dialect)
+    return {name: value for name, value in update.items() if name != "model"}
+
+
+def _headers(target: Live, key: Secret | None) -> list[tuple[str, str]]:
+    headers = [("User-Agent", f"realtime_lab ({platform.python_implementation()})"), *target.headers]
+    if target.dialect == "flat" and target.service == "openai":
+        headers.append(("OpenAI-Beta", "realtime=v1"))
+    if key is not None and target.key_header == "api-key":
+        headers.append(("api-key", key.reveal()))
+    elif key is not None:
+        headers.append(("Authorization", f"Bearer {key.reveal()}"))
+    return headers
+
+
+async def _hold(call: Call) -> _End:
+    wait_s = _FIRST_WAIT_S
+    for number in range(1, MAX_CONNECTIONS + 1):
+        connection = LiveConnection(call)
+        try:
+            await connection.hold()
+            return _End(connection, None, number)
+        except LiveFault as fault:
+            if not fault.again or fault.fatal or connection.began or number == MAX_CONNECTIONS:
+                return _End(connection, fault, number)
+            await _pause(wait_s if fault.wait_s is None else fault.wait_s)
+        wait_s *= 2
+    raise AssertionError("unreachable")
+
+
+def _pause(seconds: float) -> Coroutine[Any, Any, None]:
+    return asyncio.sleep(seconds)
+
+
+def _recording(
+    end: _End,
+    script: Script,
+    condition: Condition,
+    target: Live,
+    seed: int,
+    requested: dict[str, Any],
+    key: Secret | None,
+) -> Recording:
+    connection, fault = end.connection, end.fault
+    microphone, caller, pace = connection.microphone, connection.caller, connection.pace
+    lag_ms = round(pace.lag_ms, 3) if connection.began else None
+    error_ms = None if pace.error_ms is None else round(pace.error_ms, 3)
+    header = Header(
+        target=target.name,
+        script_id=script.id,
+        script_hash=script.content_hash,
+        condition=condition.name,
+        seed=seed,
+        timing=script.timing,
+        reference_source=script.reference_source,
+        requested=requested,
+        effective=connection.effective,
+        engine={"client": f"websockets {version('websockets')}"},
+        outcome="complete" if fault is None else "failed",
+        failure=None if fault is None else scrubbed(_failure(fault), key)[:500],
+        private=script.private,
+        fault=None if fault is None else fault.name,
+        connections=end.connections,
+        error_bound_ms=lag_ms,
+        loop_lag_ms=lag_ms,
+        pacing_error_ms=error_ms,
+        tainted=connection.disturbed or (lag_ms or 0) > TAINTED_LAG_MS or (error_ms or 0) > TAINTED_PACING_MS,
+    )
+    audio_ms = 0.0 if microphone is None else microphone.audio_ms
+    return Recording(
+        header=header,
+        reference=() if caller is None else caller.reference(audio_ms),
+        appends=() if microphone is None else microphone.runs(),
+        events=without_audio(connection.events(), connection.audio),
+        audio_ms=audio_ms,
+    )
+
+
+def _failure(fault: LiveFault) -> str:
+    """As the mocked target says it where both can say it."""
+    return fault.detail if fault.name == "config_refused" else str(fault)

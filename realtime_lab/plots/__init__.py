@@ -9,12 +9,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from realtime_lab.plots.ecdf_axes import EcdfInfo, ecdf, ecdf_info
+    from realtime_lab.plots.heatmap_axes import HeatmapInfo, heatmap, heatmap_info
+    from realtime_lab.plots.timeline_axes import timeline
+    from realtime_lab.plots.timeline_data import TimelineInfo, timeline_info
     from realtime_lab.plots.tradeoff_axes import tradeoff
     from realtime_lab.plots.tradeoff_data import TradeoffInfo, tradeoff_info
 
-__all__ = ["TradeoffInfo", "tradeoff", "tradeoff_info"]
+__all__ = [
+    "EcdfInfo",
+    "HeatmapInfo",
+    "TimelineInfo",
+    "TradeoffInfo",
+    "ecdf",
+    "ecdf_info",
+    "heatmap",
+    "heatmap_info",
+    "timeline",
+    "timeline_info",
+    "tradeoff",
+    "tradeoff_info",
+]
 
-_HOME = {"TradeoffInfo": "tradeoff_data", "tradeoff": "tradeoff_axes", "tradeoff_info": "tradeoff_data"}
+_NAMES_OF = {
+    "ecdf_axes": ("EcdfInfo", "ecdf", "ecdf_info"),
+    "heatmap_axes": ("HeatmapInfo", "heatmap", "heatmap_info"),
+    "timeline_axes": ("timeline",),
+    "timeline_data": ("TimelineInfo", "timeline_info"),
+    "tradeoff_axes": ("tradeoff",),
+    "tradeoff_data": ("TradeoffInfo", "tradeoff_info"),
+}
+_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 
 if not TYPE_CHECKING:

@@ -1,0 +1,182 @@
+"""The timeline of a session, in lanes: what was said, what was heard, what was answered, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from realtime_lab.plots.style import GREY, INK, LIGHT, new_axes, plain, show_literally
+from realtime_lab.plots.timeline_data import Envelope, TimelineInfo, timeline_info
+from realtime_lab.recording.events import Recording
+from realtime_lab.session.replay_audio import AudioReplay
+
+__all__ = ["draw_timeline", "timeline"]
+
+_SPOKEN = "#1f5fa8"
+_ANSWERED = "#d9602b"
+_HEARD = "#2f8f5b"
+_LANES = ("caller", "speech probability", "detected speech", "answer", "events")
+_HEIGHTS = (1.5, 1.0, 0.5, 1.0, 0.7)
+_GAP = 0.28
+_MARKERS = {
+    "speech started": ("^", _HEARD),
+    "speech stopped": ("v", _HEARD),
+    "transcript": ("D", GREY),
+    "response begun": ("o", _ANSWERED),
+    "response done": ("s", _ANSWERED),
+    "response cut short": ("X", _ANSWERED),
+}
+_OTHER = ("P", "#8a5bab")
+_MOST_KINDS = 9
+
+
+def timeline(
+    recording: Recording,
+    replay: AudioReplay | None = None,
+    ax: Axes | None = None,
+    *,
+    turn: int | None = None,
+    max_answer_ms: float = math.inf,
+) -> Axes:
+    """Plot a session over time.
+
+    Args:
+        recording: The session.
+        replay: Its sound; None: without waveforms and without the detector's probabilities.
+        ax: Where to draw; None: a new figure.
+        turn: One turn and its answer; None: the whole session.
+        max_answer_ms: How much of that answer is shown at most.
+
+    Returns:
+        The axes.
+
+    Raises:
+        RecordingError: If there is no such turn, or the log has no clocks.
+    """
+    info = timeline_info(recording, replay, turn, max_answer_ms)
+    return draw_timeline(info, new_axes(10.0, 4.4) if ax is None else ax)
+
+
+def draw_timeline(info: TimelineInfo, ax: Axes) -> Axes:
+    """Draw what `timeline_info` gathered; seconds of the session along the bottom."""
+    base = _bases()
+    ax.set_facecolor("none")
+    for part in info.reference_ms:
+        _box(part.start_ms, part.end_ms, base["caller"], _HEIGHTS[0], ax, color=_SPOKEN, alpha=0.13)
+    _waveform(info.caller, base["caller"], _HEIGHTS[0], _SPOKEN, ax)
+    _probability(info, base["speech probability"], ax)
+    for heard in info.detected:
+        _box(heard.onset_ms, heard.heard_ms, base["detected speech"], _HEIGHTS[2], ax, color=_HEARD, alpha=0.85)
+        _box(heard.heard_ms, heard.end_ms, base["detected speech"], _HEIGHTS[2], ax, color=_HEARD, alpha=0.25)
+    for played in info.played_ms:
+        _box(played.start_ms, played.end_ms, base["answer"], _HEIGHTS[3], ax, color=_ANSWERED, alpha=0.13)
+    _waveform(info.answer, base["answer"], _HEIGHTS[3], _ANSWERED, ax)
+    _events(info, base["events"], ax)
+    _frame(info, base, ax)
+    return ax
+
+
+def _bases() -> dict[str, float]:
+    """Bottom of each lane, the first lane on top."""
+    found, bottom = {}, 0.0
+    for name, height in zip(_LANES[::-1], _HEIGHTS[::-1], strict=True):
+        found[name] = bottom
+        bottom += height + _GAP
+    return found
+
+
+def _box(start_ms: float, end_ms: float, bottom: float, height: float, ax: Axes, **style: Any) -> None:
+    ax.fill_between([start_ms / 1000, end_ms / 1000], bottom, bottom + height, linewidth=0, zorder=1.5, **style)
+
+
+def _waveform(envelope: Envelope | None, bottom: float, height: float, colour: str, ax: Axes) -> None:
+    middle = bottom + height / 2
+    if envelope is None or not envelope.at_ms:
+        return
+    # Quiet speech is shown as tall as loud speech.
+    loudest = max(0.05, max(envelope.high), -min(envelope.low))
+    scale = 0.48 * height / loudest
+    at = [ms / 1000 for ms in envelope.at_ms]
+    low, high = ([middle + scale * value for value in side] for side in (envelope.low, envelope.high))
+    ax.fill_between(at, low, high, color=colour, linewidth=0.4, zorder=2)
+
+
+def _probability(info: TimelineInfo, bottom: float, ax: Axes) -> None:
+    height = _HEIGHTS[1]
+    edges = [info.window.start_ms / 1000, info.window.end_ms / 1000]
+    ax.plot(edges, [bottom, bottom], color=LIGHT, linewidth=0.8, zorder=1)
+    ax.plot(edges, [bottom + height] * 2, color=LIGHT, linewidth=0.8, zorder=1)
+    if info.probability:
+        at, values = zip(*info.probability, strict=True)
+        ax.step(
+            [ms / 1000 for ms in at],
+            [bottom + height * value for value in values],
+            where="post",
+            color=INK,
+            linewidth=1.1,
+            zorder=3,
+        )
+    if info.threshold is not None:
+        ax.plot(
+            edges, [bottom + height * info.threshold] * 2, color=_HEARD, linewidth=1.0, linestyle=(0, (4, 2)), zorder=2
+        )
+
+
+def _events(info: TimelineInfo, bottom: float, ax: Axes) -> None:
+    height = _HEIGHTS[4]
+    kinds = list(dict.fromkeys([*_MARKERS, *(event.kind for event in info.events)]))
+    there = [kind for kind in kinds if any(event.kind == kind for event in info.events)][:_MOST_KINDS]
+    names = []
+    for kind in there:
+        marker, colour = _MARKERS.get(kind, _OTHER)
+        at = [event.at_ms / 1000 for event in info.events if event.kind == kind]
+        y = bottom + height * (0.75 if kind.startswith("speech") else 0.25)
+        label = plain(kind, 40)
+        ax.plot(
+            at,
+            [y] * len(at),
+            marker,
+            color=colour,
+            markersize=6,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            zorder=4,
+            label=label,
+        )
+        names.append(label)
+        if kind in ("speech stopped", "response begun"):
+            ax.vlines(at, bottom, _top(), color=colour, linewidth=0.8, alpha=0.55, linestyle=(0, (1, 2)), zorder=1.2)
+    if names:
+        legend = ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(6, len(names)), frameon=False,
+                           fontsize=8.5, labelcolor=INK, handletextpad=0.2, columnspacing=1.4)  # fmt: skip
+        show_literally(*legend.get_texts())
+
+
+def _top() -> float:
+    return sum(_HEIGHTS) + _GAP * (len(_HEIGHTS) - 1)
+
+
+def _frame(info: TimelineInfo, base: dict[str, float], ax: Axes) -> None:
+    ax.set_xlim(info.window.start_ms / 1000, max(info.window.end_ms, info.window.start_ms + 1.0) / 1000)
+    ax.set_ylim(-0.1, _top() + 0.1)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color(GREY)
+    ax.set_axisbelow(True)
+    ax.grid(True, axis="x", color=LIGHT, linewidth=0.8)
+    ax.set_yticks([base[name] + height / 2 for name, height in zip(_LANES, _HEIGHTS, strict=True)], _lane_names(info))
+    ax.tick_params(axis="y", length=0, labelcolor=INK, labelsize=9)
+    ax.tick_params(axis="x", colors=GREY, labelcolor=INK, labelsize=9, length=3, width=0.8)
+    show_literally(
+        *ax.get_yticklabels(),
+        ax.set_xlabel("seconds of the session", color=INK, fontsize=9.5),
+        ax.set_title(plain(info.title, 90), color=INK, fontsize=10, loc="left"),
+    )
+
+
+def _lane_names(info: TimelineInfo) -> Sequence[str]:
+    missing = {"caller": info.caller is None, "speech probability": not info.probability}
+    return [f"{name}\n(no audio)" if missing.get(name) else name for name in _LANES]

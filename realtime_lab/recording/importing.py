@@ -151,7 +151,9 @@ class _Log:
     requested: dict[str, Any] = field(default_factory=dict)
     effective: dict[str, Any] | None = None
     runs: list[AppendRun] = field(default_factory=list)
-    """Appends that this package's own format says in so many words."""
+    """Appends that this package's own format says in so many words, as it does the next two."""
+    reference: list[ReferenceTurn] = field(default_factory=list)
+    header: Header | None = None
 
     def read(self, data: bytes) -> None:
         """Read every entry; what holds no event is a problem."""
@@ -173,9 +175,15 @@ class _Log:
         try:
             if "append" in fields:
                 self.runs.append(msgspec.convert(fields["append"], AppendRun))
+            elif "reference" in fields:
+                self.reference.append(msgspec.convert(fields["reference"], ReferenceTurn))
+            elif "header" in fields:
+                self.header = msgspec.convert(fields["header"], Header)
+            else:
+                return False
         except msgspec.ValidationError:
             return False
-        return any(isinstance(fields.get(key), dict) for key in ("append", "header", "reference"))
+        return True
 
     def _take(self, frame: Frame) -> None:
         place = len(self.frames)
@@ -202,7 +210,7 @@ class _Log:
         self.events.append((place, event))
 
     def recording(self, path: Path, data: bytes, time_unit: str | None) -> Recording:
-        """Everything that was read as a Recording without a reference."""
+        """Everything that was read."""
         times = self._wall_times(time_unit)
         runs, timed = self.ledger.runs(times)
         if self.ledger.unreadable:
@@ -212,8 +220,18 @@ class _Log:
             runs, timed = (), False
         runs = tuple(self.runs) or runs
         audio_ms = max((run.end_ms for run in runs), default=self._heard_ms(times))
+        recorded = (RecordedEvent(times[place], self.frames[place].direction, event) for place, event in self.events)
+        return Recording(
+            header=self.header or self._header(path, data, has_send_clock=bool(self.runs) or (bool(runs) and timed)),
+            reference=tuple(self.reference),
+            appends=runs,
+            events=tuple(recorded),
+            audio_ms=audio_ms,
+        )
+
+    def _header(self, path: Path, data: bytes, *, has_send_clock: bool) -> Header:
         model = (self.effective or self.requested).get("model")
-        header = Header(
+        return Header(
             target=f"imported:{model:.80}" if isinstance(model, str) else "imported",
             script_id="".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in path.stem),
             script_hash=hashlib.sha256(data).hexdigest(),
@@ -224,10 +242,8 @@ class _Log:
             requested=self.requested,
             effective=self.effective,
             private=True,
-            has_send_clock=bool(self.runs) or (bool(runs) and timed),
+            has_send_clock=has_send_clock,
         )
-        recorded = (RecordedEvent(times[place], self.frames[place].direction, event) for place, event in self.events)
-        return Recording(header=header, reference=(), appends=runs, events=tuple(recorded), audio_ms=audio_ms)
 
     def _wall_times(self, time_unit: str | None) -> list[float | None]:
         """Wall time of every frame: 0 when the first append began to be captured, or else at the first event."""
@@ -245,7 +261,7 @@ class _Log:
             zero = zero if sent is None else sent - length_ms
         if self.runs:
             zero = 0.0
-        return [None if at is None else round(at - zero, 3) for at in raw]
+        return [at if at is None or zero == 0.0 else round(at - zero, 3) for at in raw]
 
     def _heard_ms(self, times: Sequence[float | None]) -> float:
         """Audio sent by the end, at least: what the server spoke of, and as much since as time went by."""

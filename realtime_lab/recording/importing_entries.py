@@ -6,7 +6,6 @@ bounded, and what cannot be read is reported with its place and left out.
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,8 @@ __all__ = ["Entry", "read_entries", "read_log"]
 
 _MAX_ENTRY_BYTES = MAX_FRAME_BYTES + 64 * 1024
 _CHUNK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP = 16 + zlib.MAX_WBITS
 _CONTENT = re.compile(rb"\S")
 _CONTAINERS = ("events", "entries", "messages", "frames", "records", "log", "items", "data")
 
@@ -48,7 +49,7 @@ def read_log(path: Path) -> bytes:
         if path.stat().st_size > MAX_BYTES:
             raise RecordingError(f"{path} is larger than {MAX_BYTES:,} bytes: cut it into sessions", path)
         with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
+            packed = stream.read(2) == GZIP_MAGIC
         data = _unpacked(path) if packed else path.read_bytes()
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror or error}", path) from None
@@ -56,19 +57,25 @@ def read_log(path: Path) -> bytes:
 
 
 def _unpacked(path: Path) -> bytes:
+    """A gzipped file's content; what comes before damage is kept, and its last line made one that is not JSON."""
     parts: list[bytes] = []
-    size = 0
-    with gzip.open(path) as stream:
-        try:
-            while part := stream.read(_CHUNK_BYTES):
-                parts.append(part)
-                size += len(part)
-                if size > MAX_BYTES:
-                    raise RecordingError(f"{path} unpacks to more than {MAX_BYTES:,} bytes: not a session's log", path)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            # What was unpacked before the damage is kept; its last line will be found broken.
-            return b"".join([*parts, b"\n{"])
-    return b"".join(parts)
+    size, packed = 0, b""
+    unpacker = zlib.decompressobj(_GZIP)
+    with path.open("rb") as stream:
+        while packed := packed or stream.read(_CHUNK_BYTES):
+            if unpacker.eof:
+                if not packed.startswith(GZIP_MAGIC):
+                    break
+                unpacker = zlib.decompressobj(_GZIP)
+            try:
+                parts.append(unpacker.decompress(packed, _CHUNK_BYTES))
+            except zlib.error:
+                break
+            size += len(parts[-1])
+            if size > MAX_BYTES:
+                raise RecordingError(f"{path} unpacks to more than {MAX_BYTES:,} bytes: not a session's log", path)
+            packed = unpacker.unconsumed_tail or unpacker.unused_data
+    return b"".join(parts if unpacker.eof else [*parts, b"{"])
 
 
 def read_entries(data: bytes) -> Iterator[Entry]:

@@ -60,8 +60,12 @@ class Panel:
         self._raised[slot] = words
         self.error_strip.value = "".join(map(notice, dict.fromkeys(self._raised.values())))
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, shown where widgets are>"
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.widget._repr_mimebundle_(**kwargs)
+        # The text is for where widgets cannot be shown.
+        return {**self.widget._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
 
 
 def html_part(name: str, value: str = "", **layout: str) -> Any:

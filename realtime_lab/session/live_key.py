@@ -42,13 +42,20 @@ def read_key(variable: str | None) -> Secret | None:
     """
     if variable is None:
         return None
+    found = _look_up(variable)
+    if isinstance(found, Problem):  # raised here, where no local variable holds the key
+        raise ConfigError([found])
+    return found
+
+
+def _look_up(variable: str) -> Secret | Problem:
     value = os.environ.get(variable, "").strip()
     if not value:
         hint = "set it before Python starts, or say api_key_env=None for a server that wants no key"
-        raise ConfigError([Problem("api_key_env", variable, "an environment variable that is set", hint)])
+        return Problem("api_key_env", variable, "an environment variable that is set", hint)
     if not value.isascii() or not value.isprintable() or " " in value:
         allowed = "a variable that holds one line of plain characters"
-        raise ConfigError([Problem("api_key_env", variable, allowed, "its value is not shown here")])
+        return Problem("api_key_env", variable, allowed, "its value is not shown here")
     return Secret(value)
 
 

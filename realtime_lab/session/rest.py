@@ -1,0 +1,159 @@
+"""The service's two REST endpoints, with httpx: client secrets, and the older POST /realtime/sessions.
+
+Whatever goes wrong becomes a RemoteError without a cause, because what a client library raises holds the request and
+with it the key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from realtime_lab.config import Session, SessionConfig
+from realtime_lab.errors import ConfigError, Problem, RemoteError
+from realtime_lab.session.live_key import Secret, read_key, scrubbed
+from realtime_lab.session.targets import Live
+
+__all__ = ["ClientSecret", "create_client_secret", "create_session"]
+
+TIMEOUT_S = 20.0
+MAX_ANSWER_BYTES = 4_000_000
+NEAR_EXPIRY_S = 30.0
+
+
+@dataclass(frozen=True)
+class ClientSecret:
+    """A short-lived key for one client, and the session it is for."""
+
+    value: Secret
+    """The key; its repr shows nothing."""
+    expires_at: int | None
+    """Seconds since 1970; None when the service does not say."""
+    session: Session
+    """The session it opens."""
+
+    def near_expiry(self, now_unix_s: float | None = None) -> bool:
+        """Whether it has, or is about to, run out.
+
+        Args:
+            now_unix_s: Seconds since 1970; default: now.
+        """
+        now_unix_s = time.time() if now_unix_s is None else now_unix_s
+        return self.expires_at is not None and self.expires_at - now_unix_s < NEAR_EXPIRY_S
+
+
+def create_client_secret(target: Live, config: SessionConfig, *, seconds: int = 600) -> ClientSecret:
+    """Ask for a client secret (POST /realtime/client_secrets).
+
+    Args:
+        target: The service.
+        config: The session it is for.
+        seconds: How long it shall live, 10 to 7200.
+
+    Raises:
+        ConfigError: If the key's variable is not set.
+        RemoteError: If the service refuses, fails or cannot be reached.
+    """
+    body = {"expires_after": {"anchor": "created_at", "seconds": seconds}, "session": config.to_wire("ga")}
+    return _ask(target, "realtime/client_secrets", body)
+
+
+def create_session(target: Live, config: SessionConfig) -> ClientSecret:
+    """Ask for a session the older way (POST /realtime/sessions), in the shape that has turn_detection on top.
+
+    Raises:
+        ConfigError: If the key's variable is not set.
+        RemoteError: If the service refuses, fails or cannot be reached.
+    """
+    return _ask(target, "realtime/sessions", config.to_wire("seed"))
+
+
+def _ask(target: Live, path: str, body: dict[str, Any]) -> ClientSecret:
+    """Ask for a secret. No frame that an error passes holds a key or an answer in which one may stand."""
+    key = read_key(target.api_key_env)
+    outcome = _exchange(target, path, body, key)
+    if isinstance(outcome, RemoteError):
+        raise outcome
+    return outcome
+
+
+class _KeyAuth(httpx.Auth):
+    """Puts the key into the request at the last moment."""
+
+    def __init__(self, target: Live, key: Secret | None) -> None:
+        self._header, self._key = target.key_header, key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self._key is not None:
+            prefix = "" if self._header == "api-key" else "Bearer "
+            request.headers[self._header] = prefix + self._key.reveal()
+        yield request
+
+
+def _exchange(target: Live, path: str, body: dict[str, Any], key: Secret | None) -> ClientSecret | RemoteError:
+    try:
+        with httpx.Client(auth=_KeyAuth(target, key), timeout=TIMEOUT_S, trust_env=not target.local) as client:
+            response = client.post(target.rest_url(path), json=body, headers=list(target.headers))
+    except httpx.HTTPError as error:
+        return RemoteError(f"{target.name} cannot be reached: {_plainly(error)}", code=_code(error))
+    answer = _json(response)
+    if not response.is_success:
+        return _refusal(target, response.status_code, answer, response.headers.get("x-request-id"), key)
+    try:
+        return _read(answer)
+    except ConfigError as error:
+        text = f"{target.name}: the answer cannot be read: {scrubbed(str(error.errors[0]), key)[:300]}"
+        return RemoteError(text, code="unreadable_answer", status=response.status_code)
+
+
+def _read(answer: object) -> ClientSecret:
+    """A secret in either endpoint's answer."""
+    told: dict[str, Any] = answer if isinstance(answer, dict) else {}
+    session = told.get("session")
+    if isinstance(told.get("client_secret"), dict):
+        session = {name: told[name] for name in told if name != "client_secret"}
+        told = told["client_secret"]
+    value, expires_at = told.get("value"), told.get("expires_at")
+    if not isinstance(value, str) or not value:
+        raise ConfigError([Problem("value", None, "a client secret")])
+    return ClientSecret(Secret(value), expires_at if type(expires_at) is int else None, Session.from_wire(session))
+
+
+def _json(response: httpx.Response) -> object:
+    if len(response.content) > MAX_ANSWER_BYTES:
+        return None
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(target: Live, status: int, answer: object, request_id: str | None, key: Secret | None) -> RemoteError:
+    told = answer.get("error") if isinstance(answer, dict) else None
+    told = told if isinstance(told, dict) else {}
+    message = told.get("message")
+    said = scrubbed(message, key)[:500] if isinstance(message, str) else "no readable answer"
+
+    def text(name: str) -> str | None:
+        value = told.get(name)
+        return scrubbed(value, key)[:200] if isinstance(value, str) else None
+
+    return RemoteError(
+        f"{target.name} answered {status}: {said}",
+        code=text("code") or text("type"),
+        status=status,
+        param=text("param"),
+        request_id=None if request_id is None else scrubbed(request_id, key)[:200],
+    )
+
+
+def _code(error: httpx.HTTPError) -> str:
+    return "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
+
+
+def _plainly(error: httpx.HTTPError) -> str:
+    return scrubbed(f"{type(error).__name__}: {error}")[:300]

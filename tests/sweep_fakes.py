@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,10 @@ def unsendable() -> object:
 def rest(seconds: float) -> None:
     """Sleep."""
     time.sleep(seconds)
+
+
+@contextmanager
+def database(path):
+    """A study file as plain SQLite; commits and closes."""
+    with closing(sqlite3.connect(path)) as db, db:
+        yield db

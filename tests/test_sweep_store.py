@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sweep_fakes import instant, script, small_plan, undeclared
+from sweep_fakes import database, instant, script, small_plan, undeclared
 
 from realtime_lab.analysis import columns
 from realtime_lab.errors import (
@@ -85,7 +84,8 @@ def test_a_failed_trial_is_unfinished_and_its_next_attempt_counts_up(store):
     frame = Study.open(store).trials_df()
     assert (frame.attempt[0], frame.state[0]) == (2, "complete")
     assert frame.error.isna()[0]
-    rows = sqlite3.connect(store).execute("SELECT attempt, state, detail FROM attempts ORDER BY id").fetchall()
+    with database(store) as db:
+        rows = db.execute("SELECT attempt, state, detail FROM attempts ORDER BY id").fetchall()
     assert rows == [(1, "failed", "Traceback"), (2, "complete", None)]
 
 
@@ -139,7 +139,10 @@ def test_compaction_changes_no_frame_and_leaves_few_batches(store, tmp_path):
     numbers = list(range(60))
     whole = filled(tmp_path / "whole.sqlite", numbers, plan)
     loose = filled(store, numbers[::-1], plan, compact=False)
-    count = [sqlite3.connect(path).execute("SELECT count(*) FROM batches").fetchone()[0] for path in (whole, loose)]
+    count = []
+    for path in (whole, loose):
+        with database(path) as db:
+            count.append(db.execute("SELECT count(*) FROM batches").fetchone()[0])
     assert count == [2, 120]
     assert Study(whole).turns_df().to_csv() == Study(loose).turns_df().to_csv()
     assert whole.stat().st_size < loose.stat().st_size / 3
@@ -147,7 +150,7 @@ def test_compaction_changes_no_frame_and_leaves_few_batches(store, tmp_path):
 
 def test_compaction_leaves_a_damaged_batch_for_the_reader_to_name(store):
     filled(store, [0, 1], compact=False)
-    with sqlite3.connect(store) as db:
+    with database(store) as db:
         db.execute("UPDATE batches SET data = x'00' WHERE id = 1")
     StudyWriter.open(store, content()).close()
     with pytest.raises(StudyDamagedError, match=r"batch 1 \(trials\)"):
@@ -209,7 +212,7 @@ def test_moving_the_audio_does_not_make_it_another_plan(store):
 
 def test_another_schema_version_is_refused(store):
     filled(store, [])
-    with sqlite3.connect(store) as db:
+    with database(store) as db:
         db.execute("PRAGMA user_version = 99")
     for attempt in (lambda: Study.open(store), lambda: StudyWriter.open(store, content())):
         with pytest.raises(StudyVersionError, match="schema version 99"):
@@ -218,7 +221,7 @@ def test_another_schema_version_is_refused(store):
 
 def test_another_metrics_version_is_never_pooled(store):
     filled(store, [])
-    with sqlite3.connect(store) as db:
+    with database(store) as db:
         db.execute("UPDATE meta SET value = '0' WHERE name = 'metrics_version'")
     with pytest.raises(StudyVersionError, match=f"version 0, this is version {columns.METRICS_VERSION}"):
         StudyWriter.open(store, content())
@@ -229,19 +232,19 @@ def _not_sqlite(path):
 
 
 def _other_sqlite(path):
-    with sqlite3.connect(path) as db:
+    with database(path) as db:
         db.execute("CREATE TABLE notes (x)")
 
 
 def _with_trigger(path):
     filled(path, [])
-    with sqlite3.connect(path) as db:
+    with database(path) as db:
         db.execute("CREATE TRIGGER t AFTER UPDATE ON trials BEGIN DELETE FROM trials; END")
 
 
 def _with_view(path):
     filled(path, [])
-    with sqlite3.connect(path) as db:
+    with database(path) as db:
         db.executescript("ALTER TABLE trials RENAME TO hidden; CREATE VIEW trials AS SELECT * FROM hidden;")
 
 

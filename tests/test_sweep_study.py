@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import numpy as np
 import pandas as pd
 import pytest
-from sweep_fakes import BASE, instant, script, small_plan
+from sweep_fakes import BASE, database, instant, script, small_plan
 from test_sweep_store import filled
 
 from realtime_lab.analysis.columns import KEYS, METRICS_VERSION, TURNS
@@ -42,7 +41,7 @@ def copy(study, tmp_path):
 
 
 def change(study, *statements):
-    with sqlite3.connect(study.path) as db:
+    with database(study.path) as db:
         for statement in statements:
             db.execute(*statement) if isinstance(statement, tuple) else db.execute(statement)
 
@@ -222,7 +221,7 @@ def test_a_file_that_was_tampered_with_is_named_in_one_line(copy, statement, ask
 
 
 def test_scripts_of_a_hostile_plan_do_not_leave_the_shipped_data(copy):
-    with sqlite3.connect(copy.path) as db:
+    with database(copy.path) as db:
         record = json.loads(db.execute("SELECT value FROM meta WHERE name = 'plan'").fetchone()[0])
         record["scripts"]["clips"][0] |= {"path": None, "file": "../../../etc/passwd"}
         db.execute("UPDATE meta SET value = ? WHERE name = 'plan'", (json.dumps(record),))

@@ -168,7 +168,7 @@ def test_mistakes_are_shown_at_their_fields_all_at_once(panel):
 
 @pytest.mark.parametrize(
     ("raw", "said"),
-    [('[{"type": "function", ', "column"), ("[" * 5_000, "nested"), ('{"a": 1}', "list"), ("NaN", "list")],
+    [('[{"type": "function", ', "column"), ("[" * 5_000, "allowed: JSON"), ('{"a": 1}', "list"), ("NaN", "list")],
 )
 def test_tools_that_are_no_json_list_say_so(panel, raw, said):
     write(panel, "tools", raw)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from realtime_lab.session.live_faults import FATAL_FAULTS
 from realtime_lab.session.run import run_session
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live, Mocked, Target, azure, live, mocked, openai
 
-__all__ = ["Live", "Mocked", "Stage", "Target", "azure", "live", "mocked", "openai", "run_session"]
+__all__ = ["FATAL_FAULTS", "Live", "Mocked", "Stage", "Target", "azure", "live", "mocked", "openai", "run_session"]

@@ -20,13 +20,23 @@ from typing import Any
 
 from realtime_lab.protocol.items import ErrorDetail, Response
 
-__all__ = ["FATAL_CODES", "LiveFault", "close_fault", "error_fault", "handshake_fault", "response_fault"]
+__all__ = [
+    "FATAL_CODES",
+    "FATAL_FAULTS",
+    "LiveFault",
+    "close_fault",
+    "error_fault",
+    "handshake_fault",
+    "response_fault",
+]
 
 FATAL_CODES = frozenset(
     "invalid_api_key insufficient_quota billing_hard_limit_reached billing_not_active account_deactivated "
-    "access_terminated organization_deactivated model_not_found beta_api_shape_disabled".split()
+    "access_terminated organization_deactivated beta_api_shape_disabled".split()
 )
 """Codes after which no other trial can do better."""
+FATAL_FAULTS = FATAL_CODES | {"handshake_401", "handshake_403", "handshake_404", "invalid_key", "refused_for_good"}
+"""Names of the faults that are the same for every trial."""
 _EXPIRED = "session_expired"
 _LIMITED = "rate_limit_exceeded"
 _GOING_AWAY, _BAD_KEY, _BETA = 1001, 3000, 4000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -26,13 +26,15 @@ from realtime_lab.session.live_session import Call, LiveConnection
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live
 
-__all__ = ["run_live"]
+__all__ = ["LiveRequest", "run_live", "run_live_together"]
 
 MAX_CONNECTIONS = 3
 TAINTED_LAG_MS = 50.0
 """A session whose event loop was ever later than this is flagged."""
 TAINTED_PACING_MS = 20.0
 """So is one whose appends left later than this, at the 99th percentile."""
+STAGGER_S = 0.0137
+"""Between the beginnings of sessions held together, so that their appends are not due at the same moments."""
 _FIRST_WAIT_S = 0.5
 _FORMAT = "audio/pcm"
 
@@ -46,25 +48,23 @@ class _End:
     connections: int
 
 
-def run_live(
-    config: SessionConfig,
-    script: Script,
-    condition: Condition,
-    target: Live,
-    seed: int,
-    frame_ms: float,
-    stage: Stage,
-) -> Recording:
-    """Hold one session with a live target; blocks, and runs on the process's background loop.
+@dataclass(frozen=True)
+class LiveRequest:
+    """A session to hold with a live target."""
 
-    Args:
-        config: What is asked for.
-        script: What is said.
-        condition: What it sounds like.
-        target: Who answers.
-        seed: Stands in the recording; a live service draws for itself.
-        frame_ms: Audio in one append.
-        stage: Rendered audio shared between sessions.
+    config: SessionConfig
+    script: Script
+    condition: Condition
+    target: Live
+    seed: int
+    stage: Stage
+    """Rendered audio shared between sessions."""
+    frame_ms: float = 20.0
+    """Audio in one append."""
+
+
+def run_live(request: LiveRequest) -> Recording:
+    """Hold one session with a live target; blocks, and runs on the process's background loop.
 
     Returns:
         The recording; a session that failed says why in its header.
@@ -73,22 +73,61 @@ def run_live(
         ConfigError: If the key's variable is not set, or the configuration cannot be said in the target's dialect.
         AudioError: If a clip cannot be read.
     """
+    (outcome,) = run_live_together([request])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def run_live_together(requests: Sequence[LiveRequest]) -> list[Recording | Exception]:
+    """Hold sessions side by side on the process's background loop, each begun a moment after the one before.
+
+    Everything is rendered before the first one begins and nothing is computed before the last one is over.
+
+    Returns:
+        One recording per request, or the error for which it could not be begun.
+    """
+    prepared = [_prepared(request) for request in requests]
+    calls = [one.call for one in prepared if isinstance(one, _Prepared)]
+    ends = iter(background.run(_hold_all(calls)))
+    return [_recording(next(ends), one.request, one.key) if isinstance(one, _Prepared) else one for one in prepared]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    request: LiveRequest
+    call: Call
+    key: Secret | None
+
+
+def _prepared(request: LiveRequest) -> _Prepared | Exception:
+    try:
+        return _Prepared(request, *_call(request))
+    except Exception as error:
+        return error
+
+
+def _call(request: LiveRequest) -> tuple[Call, Secret | None]:
+    target, stage = request.target, request.stage
     key = read_key(target.api_key_env)
-    requested = config.to_wire("ga")
-    renderer = _rendered(stage, script, condition, requested)
+    requested = request.config.to_wire("ga")
+    renderer = _rendered(stage, request.script, request.condition, requested)
     call = Call(
         url=target.socket_url(requested.get("model")),
         headers=_headers(target, key),
-        update=_update(config, target),
+        update=_update(request.config, target),
         requested=requested,
         confirms=target.confirms,
         stall_ms=target.stall_s * 1000.0,
-        frame_ms=frame_ms,
+        frame_ms=request.frame_ms,
         renderer=renderer,
         wire=lambda placement, format_type: stage.wire(placement.passage, format_type),
     )
-    end = background.run(_hold(call))
-    return _recording(end, script, condition, target, seed, requested, key)
+    return call, key
+
+
+async def _hold_all(calls: Sequence[Call]) -> list[_End]:
+    return await asyncio.gather(*(_hold(call, number * STAGGER_S) for number, call in enumerate(calls)))
 
 
 def _rendered(stage: Stage, script: Script, condition: Condition, requested: dict[str, Any]) -> Renderer:
@@ -118,7 +157,8 @@ def _headers(target: Live, key: Secret | None) -> list[tuple[str, str]]:
     return headers
 
 
-async def _hold(call: Call) -> _End:
+async def _hold(call: Call, after_s: float) -> _End:
+    await _pause(after_s)
     wait_s = _FIRST_WAIT_S
     for number in range(1, MAX_CONNECTIONS + 1):
         connection = LiveConnection(call)
@@ -137,28 +177,21 @@ def _pause(seconds: float) -> Coroutine[Any, Any, None]:
     return asyncio.sleep(seconds)
 
 
-def _recording(
-    end: _End,
-    script: Script,
-    condition: Condition,
-    target: Live,
-    seed: int,
-    requested: dict[str, Any],
-    key: Secret | None,
-) -> Recording:
+def _recording(end: _End, request: LiveRequest, key: Secret | None) -> Recording:
+    script = request.script
     connection, fault = end.connection, end.fault
     microphone, caller, pace = connection.microphone, connection.caller, connection.pace
     lag_ms = round(pace.lag_ms, 3) if connection.began else None
     error_ms = None if pace.error_ms is None else round(pace.error_ms, 3)
     header = Header(
-        target=target.name,
+        target=request.target.name,
         script_id=script.id,
         script_hash=script.content_hash,
-        condition=condition.name,
-        seed=seed,
+        condition=request.condition.name,
+        seed=request.seed,
         timing=script.timing,
         reference_source=script.reference_source,
-        requested=requested,
+        requested=request.config.to_wire("ga"),
         effective=connection.effective,
         engine={"client": f"websockets {version('websockets')}"},
         outcome="complete" if fault is None else "failed",

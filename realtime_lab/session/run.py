@@ -49,7 +49,10 @@ def run_session(
         raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
     target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
     if isinstance(target, Live):
-        from realtime_lab.session.live_run import run_live  # asyncio and websockets, which a mocked session never needs
+        from realtime_lab.session.live_run import (
+            LiveRequest,
+            run_live,
+        )  # asyncio and websockets, which a mocked session never needs
 
-        return run_live(config, script, condition, target, seed, frame_ms, stage)
+        return run_live(LiveRequest(config, script, condition, target, seed, stage, frame_ms))
     return run_virtual(config, script, condition, target, seed, frame_ms, stage)

@@ -10,7 +10,7 @@ from realtime_lab.config import SessionConfig, field_info
 from realtime_lab.config.frozen_json import MAX_DEPTH
 from realtime_lab.config.masking import masked
 from realtime_lab.errors import ConfigError
-from realtime_lab.session import Mocked
+from realtime_lab.session import Target
 from realtime_lab.sweep.plan import SweepPlan, Trial
 from realtime_lab.sweep.records import (
     plain_value,
@@ -24,7 +24,7 @@ from realtime_lab.sweep.store import PlannedTrial, StudyContent
 __all__ = ["axis_dtype", "plan_from_record", "study_content"]
 
 
-def study_content(plan: SweepPlan, target: Mocked, trials: Sequence[Trial]) -> StudyContent:
+def study_content(plan: SweepPlan, target: Target, trials: Sequence[Trial]) -> StudyContent:
     """What the study of `plan` against `target` is about. Secrets are hidden."""
     numbers = {id(config): number for number, config in enumerate(plan.configs)}
     settings: list[Mapping[str, Any]] = [_hidden(plain_value(setting)) for setting in plan.settings]

@@ -23,7 +23,7 @@ from realtime_lab.audio import GRID_MS, LEAD_IN_FRAMES, TAIL_FRAMES, Condition, 
 from realtime_lab.config import SessionConfig, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
-from realtime_lab.session import Mocked, mocked
+from realtime_lab.session import Live, Mocked, Target, mocked
 from realtime_lab.sweep.plan_checks import (
     checked_axes,
     checked_settings,
@@ -107,7 +107,7 @@ class SweepPlan:
     """How often everything is done."""
     seed: int = 0
     """Decides the order, and with a trial's key the trial's own seed."""
-    target: Mocked | None = field(default=None, kw_only=True)
+    target: Target | None = field(default=None, kw_only=True)
     """What answers where `run_sweep` is not told; None: the mocked server."""
     chosen: Sequence[Setting | SessionConfig] | None = field(default=None, kw_only=True)
     """The settings that are left by `only`; None: the whole grid."""
@@ -178,7 +178,7 @@ class SweepPlan:
         """Every trial against the plan's own target, in order."""
         return self.trials_for(self.target or mocked())
 
-    def trials_for(self, target: Mocked) -> tuple[Trial, ...]:
+    def trials_for(self, target: Target) -> tuple[Trial, ...]:
         """Every trial against `target`, in order."""
         places = [
             (script, condition, repeat)
@@ -224,7 +224,7 @@ class SweepPlan:
         """
         return replace(self, chosen=settings)
 
-    def estimate(self, target: Mocked | None = None) -> Estimate:
+    def estimate(self, target: Target | None = None) -> Estimate:
         """What the plan will take against `target`, or the plan's own."""
         sessions = len(self._settings) * len(self.conditions) * self.repeats
         minutes = sessions * sum(map(script_ms, self.scripts)) / 60_000.0
@@ -308,7 +308,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(canonical_text(value).encode()).hexdigest()[:16]
 
 
-def _rebuilt(given: tuple[Any, ...], target: Mocked | None, chosen: Sequence[Setting] | None) -> SweepPlan:
+def _rebuilt(given: tuple[Any, ...], target: Target | None, chosen: Sequence[Setting] | None) -> SweepPlan:
     return SweepPlan(*given, target=target, chosen=chosen)
 
 
@@ -333,7 +333,7 @@ def _scripts(given: object) -> tuple[tuple[Any, ...], list[Problem]]:
 
 
 def _target_problems(target: object) -> list[Problem]:
-    if target is None or isinstance(target, Mocked):
+    if target is None or isinstance(target, (Live, Mocked)):
         return []
     return [Problem("target", target, "a target, such as mocked()", code="invalid_type")]
 

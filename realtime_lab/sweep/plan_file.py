@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.config.masking import masked
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
 from realtime_lab.server.profile import PROFILES
-from realtime_lab.session import Mocked, mocked
+from realtime_lab.session import Live, Mocked, Target, live, mocked
 from realtime_lab.sweep.plan import SweepPlan
 from realtime_lab.sweep.plan_checks import (
     checked_axes,
@@ -63,11 +63,25 @@ def save_plan(plan: SweepPlan, path: Path) -> Path:
     return path
 
 
-def _target_entry(target: Mocked) -> dict[str, object]:
+def _target_entry(target: Target) -> dict[str, object]:
+    if isinstance(target, Live):
+        return _live_entry(target)
     if PROFILES.get(target.profile.name) != target.profile:
         hint = "leave the target out and give it to run_sweep"
         raise PlanError([Problem("target", target.name, f"a shipped profile: {', '.join(PROFILES)}", hint)])
     return {"kind": target.kind, "profile": target.profile.name}
+
+
+def _live_entry(target: Live) -> dict[str, object]:
+    entry: dict[str, object] = {"kind": target.kind, "url": target.url}
+    if target.api_key_env is not None:
+        entry["api_key_env"] = target.api_key_env
+    if target.model is not None:
+        entry["model"] = target.model
+    if _live_target(entry) != target:
+        hint = "leave the target out and give it to run_sweep"
+        raise PlanError([Problem("target", target.name, f"no more than {', '.join(_LIVE_KEYS)}", hint)])
+    return entry
 
 
 def _script_entries(scripts: Sequence[Script], beside: Path) -> Iterator[object]:
@@ -185,11 +199,31 @@ def _config(table: object) -> SessionConfig:
     return SessionConfig.model_validate(plain)
 
 
-def _target(table: object) -> Mocked | None:
+_LIVE_KEYS = ("kind", "url", "api_key_env", "model")
+
+
+def _live_target(table: Mapping[str, object]) -> Live:
+    url, key, model = (table.get(name) for name in _LIVE_KEYS[1:])
+    problems = [
+        Problem(name, table[name], ", ".join(_LIVE_KEYS), nearest_hint(name, _LIVE_KEYS), "unknown_parameter")
+        for name in table
+        if name not in _LIVE_KEYS
+    ]
+    for name, value in (("url", url or None), ("api_key_env", key or ""), ("model", model or "")):
+        if not isinstance(value, str):
+            problems.append(Problem(name, value, "a text", code="invalid_type"))
+    if problems:
+        raise ConfigError(problems)
+    return live(str(url), api_key_env=str(key) if key else None, model=str(model) if model else None)
+
+
+def _target(table: object) -> Target | None:
     if table is None:
         return None
     if not isinstance(table, dict):
         raise ConfigError([Problem("kind", table, "a table with kind and profile", code="invalid_type")])
+    if table.get("kind") == Live.kind:
+        return _live_target(table)
     known = ("kind", "profile")
     problems = [
         Problem(key, table[key], ", ".join(known), nearest_hint(key, known), "unknown_parameter")
@@ -198,7 +232,12 @@ def _target(table: object) -> Mocked | None:
     ]
     if table.get("kind") != Mocked.kind:
         problems.append(
-            Problem("kind", table.get("kind"), f'"{Mocked.kind}"', nearest_hint(table.get("kind"), ["mocked"]))
+            Problem(
+                "kind",
+                table.get("kind"),
+                f'"{Mocked.kind}" or "{Live.kind}"',
+                nearest_hint(table.get("kind"), ["mocked", "live"]),
+            )
         )
     profile = table.get("profile", "documented")
     if not isinstance(profile, str) or profile not in PROFILES:

@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from realtime_lab.audio import Clip, Interval, Script, Segment, Turn
+from realtime_lab.config.masking import masked
 from realtime_lab.config.part import plain
+from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
 from realtime_lab.server.profile import Profile
-from realtime_lab.session import Mocked
+from realtime_lab.session import Live, Mocked, Target
 
 __all__ = ["plain_value", "scripts_from_record", "scripts_to_record", "target_from_record", "target_to_record"]
 
@@ -27,24 +29,39 @@ def plain_value(value: object) -> Any:
     return plain(value)
 
 
-def target_to_record(target: Mocked) -> dict[str, Any]:
-    """What describes a target, without secrets."""
+def target_to_record(target: Target) -> dict[str, Any]:
+    """What describes a target, without secrets; how many sessions run at a time makes it no other target."""
+    if isinstance(target, Live):
+        told = {**dataclasses.asdict(target), "headers": masked(dict(target.headers))}
+        del told["sessions"]
+        return {"kind": target.kind, "name": target.name, "live": told}
     # Through msgspec and back, so that 500 and 500.0 are one number here as they are in the profile.
     profile = msgspec.convert(dataclasses.asdict(target.profile), Profile)
     return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(profile)}
 
 
-def target_from_record(record: Mapping[str, Any]) -> Mocked:
+def target_from_record(record: Mapping[str, Any]) -> Target:
     """The target that `target_to_record` described.
 
     Raises:
         ValueError: If it describes none.
     """
+    if record.get("kind") == Live.kind:
+        return _live(record.get("live"))
     if record.get("kind") != Mocked.kind:
         raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
     try:
         return Mocked(msgspec.convert(record.get("profile"), Profile))
     except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _live(told: object) -> Live:
+    if not isinstance(told, dict) or not isinstance(told.get("headers"), dict):
+        raise ValueError("a live target without its fields")
+    try:
+        return msgspec.convert({**told, "headers": list(told["headers"].items())}, Live)
+    except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
 
 

@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,15 +21,16 @@ from queue import Empty, SimpleQueue
 
 from realtime_lab.audio.vad_cache import VadCache, cache_folder
 from realtime_lab.config import treatment, treatment_reason
-from realtime_lab.errors import PlanError, Problem, RealtimeLabError, UnmodelledError
-from realtime_lab.session import Mocked, mocked
+from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
+from realtime_lab.session import Live, Mocked, Target, mocked
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
-from realtime_lab.sweep.plan import SweepPlan, Trial
+from realtime_lab.sweep.plan import SweepPlan, Trial, script_ms
 from realtime_lab.sweep.pool import WorkerStartError
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
 from realtime_lab.sweep.schedule import Schedule
+from realtime_lab.sweep.spend import Budget, price_of, trial_ceiling_usd
 from realtime_lab.sweep.store import StudyWriter
 from realtime_lab.sweep.study import Study
 from realtime_lab.sweep.worker import BatchResult, RunTrial, TrialResult, TrialTask, run_batch, run_trial
@@ -43,13 +44,14 @@ _LOOK_EVERY_S = 0.1
 
 def start_sweep(
     plan: SweepPlan,
-    target: Mocked | None = None,
+    target: Target | None = None,
     store: str | Path | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
     allow_unmodelled: bool = False,
     run: RunTrial = run_trial,
+    max_usd: float | None = None,
 ) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
@@ -62,13 +64,14 @@ def start_sweep(
         progress: Whether `result()` shows how far the sweep is.
         allow_unmodelled: Run a mocked sweep although it varies a field that the mocked server ignores.
         run: What runs one trial: a module-level function that worker processes can import.
+        max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
 
     Raises:
         UnmodelledError: If the plan varies a field that the mocked server ignores.
-        PlanError: If `workers` is not a number of processes.
+        PlanError: If `workers` is not a number of processes, or a paid target has no `max_usd` or no known price.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.
@@ -80,11 +83,12 @@ def start_sweep(
     if target.kind == Mocked.kind and not allow_unmodelled:
         _refuse_unmodelled(plan)
     trials = plan.trials_for(target)
+    budget = _budget(plan, target, trials, max_usd)
     path = Path(store) if store is not None else _default_store(plan, target)
     writer = StudyWriter.open(path, study_content(plan, target, trials))
     try:
         lanes = open_lanes(workers, executor)
-        return SweepRun(plan, target, trials, writer, lanes, progress, run)
+        return SweepRun(plan, target, trials, writer, lanes, progress, run, budget)
     except BaseException:
         writer.close(compact=False)
         raise
@@ -92,13 +96,14 @@ def start_sweep(
 
 def run_sweep(
     plan: SweepPlan,
-    target: Mocked | None = None,
+    target: Target | None = None,
     store: str | Path | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
     allow_unmodelled: bool = False,
     run: RunTrial = run_trial,
+    max_usd: float | None = None,
 ) -> Study:
     """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
 
@@ -107,7 +112,7 @@ def run_sweep(
     Warns:
         RuntimeWarning: Some trials failed; the same call runs them again.
     """
-    return start_sweep(plan, target, store, workers, executor, progress, allow_unmodelled, run).result()
+    return start_sweep(plan, target, store, workers, executor, progress, allow_unmodelled, run, max_usd).result()
 
 
 def _check_workers(workers: object) -> None:
@@ -116,7 +121,24 @@ def _check_workers(workers: object) -> None:
     raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
 
 
-def _default_store(plan: SweepPlan, target: Mocked) -> Path:
+def _budget(plan: SweepPlan, target: Target, trials: Sequence[Trial], max_usd: float | None) -> Budget | None:
+    if not target.paid:
+        return None
+    if max_usd is None:
+        raise PlanError([Problem("max_usd", None, f"an amount in USD: {target.name} costs money", "such as max_usd=3")])
+    scripts = {script.id: script for script in plan.scripts}
+    prices = {}
+    for trial in trials:
+        model = (target.model if isinstance(target, Live) else None) or trial.config.get("model", None)
+        price = price_of(model)
+        if price is None:
+            raise PlanError([Problem("model", model, "a model whose price is known, where money is capped")])
+        script = scripts[trial.script_id]
+        prices[trial.index] = (price, trial_ceiling_usd(price, trial.config, script, script_ms(script)))
+    return Budget(max_usd, prices)
+
+
+def _default_store(plan: SweepPlan, target: Target) -> Path:
     usual = target == (plan.target or mocked())
     name = plan.hash if usual else f"{plan.hash}-{''.join(c if c.isalnum() else '-' for c in target.name)}"
     return Path("runs") / f"{name}.sqlite"
@@ -145,12 +167,13 @@ class SweepRun:
     def __init__(
         self,
         plan: SweepPlan,
-        target: Mocked,
+        target: Target,
         trials: tuple[Trial, ...],
         writer: StudyWriter,
         lanes: Lanes,
         progress: bool,
         run: RunTrial,
+        budget: Budget | None = None,
     ) -> None:
         self.study = Study(writer.path)
         """The study, which can be read while it grows."""
@@ -160,7 +183,9 @@ class SweepRun:
         self._show = progress
         unfinished = writer.unfinished()
         places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
-        self._schedule = Schedule(places, len(lanes))
+        at_once = target.sessions if isinstance(target, Live) else None
+        self._schedule = Schedule(places, len(lanes), at_once)
+        self._budget, self._left_out = budget, 0
         self._meter = ProgressMeter(len(trials), len(trials) - len(unfinished))
         self._flying: dict[Future[BatchResult], _Task] = {}
         self._returned: SimpleQueue[Future[BatchResult]] = SimpleQueue()
@@ -214,6 +239,13 @@ class SweepRun:
         return f"<SweepRun {self.study.path}: {self.progress}>"
 
     def _warn_of_failures(self) -> None:
+        if self._left_out and self._budget is not None:
+            warnings.warn(
+                f"{self._left_out} of {len(self._trials)} trials were left out: max_usd = {self._budget.max_usd:g} "
+                f"would not cover them ({self._budget.spent_usd:.2f} USD spent); the same call with more runs them",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         failed = sum(self._errors.values())
         if failed:
             reasons = "; ".join(f"{count} × {text[:200]}" for text, count in self._errors.most_common(3))
@@ -271,7 +303,7 @@ class SweepRun:
                     self._send(lane)
 
     def _send(self, lane: int) -> None:
-        taken = tuple(self._schedule.take(lane))
+        taken = self._affordable(self._schedule.take(lane))
         if not taken:
             return
         task = _Task(lane, taken, _now_utc())
@@ -287,6 +319,15 @@ class SweepRun:
             raise RealtimeLabError(f"trials can no longer be sent to workers: {error}") from error
         self._flying[future] = task
         future.add_done_callback(self._returned.put)
+
+    def _affordable(self, taken: Sequence[int]) -> tuple[int, ...]:
+        """Those that the budget still covers; the others stay planned."""
+        budget = self._budget
+        if budget is None:
+            return tuple(taken)
+        kept = tuple(number for number in taken if budget.reserve(number))
+        self._left_out += len(taken) - len(kept)
+        return kept
 
     def _task(self, number: int) -> TrialTask:
         trial = self._trials[number]
@@ -315,9 +356,15 @@ class SweepRun:
 
     def _store(self, task: _Task, results: list[TrialResult]) -> None:
         stored = self._writer.commit(results, task.sent_utc, _now_utc())
+        for result in stored if self._budget is not None else ():
+            assert self._budget is not None
+            self._budget.settle(result.index, result.rows.get("responses") if result.state == "complete" else None)
         failed = [result.error or "no reason given" for result in stored if result.state == "failed"]
         self._errors.update(failed)
         self._meter.returned(len(stored) - len(failed), len(failed))
+        fatal = next((result.error for result in stored if result.fatal), None)
+        if fatal is not None:
+            raise RemoteError(f"the sweep was stopped, because no trial can do better: {fatal}")
 
     def _settle_lost(self, task: _Task, error: BaseException) -> None:
         """The worker died or never got to it: once more, each trial alone; then it has failed."""
@@ -331,6 +378,9 @@ class SweepRun:
         spent = [number for number in task.trials if self._lost[number]]
         fresh = [number for number in task.trials if not self._lost[number]]
         self._lost.update(fresh)
+        for number in fresh if self._budget is not None else ():
+            assert self._budget is not None
+            self._budget.settle(number, None)  # nobody knows how far it came
         if fresh:
             self._writer.lose(fresh, reason, task.sent_utc, _now_utc())
             self._meter.lost(len(fresh))

@@ -38,15 +38,19 @@ class Schedule:
     Args:
         trials: (trial number, block number, (script, condition)) in plan order.
         lanes: How many workers there are.
+        at_once: Trials a worker runs side by side, which are then a task; None: one after another.
     """
 
-    def __init__(self, trials: Iterable[tuple[int, int, tuple[str, str]]], lanes: int) -> None:
+    def __init__(
+        self, trials: Iterable[tuple[int, int, tuple[str, str]]], lanes: int, at_once: int | None = None
+    ) -> None:
+        self._at_once = at_once
         blocks: dict[int, _Block] = {}
         for number, block, place in trials:
             blocks.setdefault(block, _Block(place)).trials.append(number)
         self._blocks = list(blocks.values())
         self._again: deque[int] = deque()
-        self._lanes = [_Lane() for _ in range(lanes)]
+        self._lanes = [_Lane(size=at_once or 1) for _ in range(lanes)]
         self._left = sum(len(block.trials) for block in self._blocks)
 
     def __len__(self) -> int:
@@ -70,6 +74,8 @@ class Schedule:
 
     def took(self, lane: int, trials: int, seconds: float) -> None:
         """A task of `trials` kept `lane` busy for `seconds`: choose the size of its next one."""
+        if self._at_once is not None:
+            return
         fitting = TARGET_TASK_S / max(seconds / trials, 1e-6)
         state = self._lanes[lane]
         state.size = int(max(1, min(fitting, 2 * max(trials, state.size), MAX_TASK_TRIALS)))

@@ -12,7 +12,7 @@ import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from realtime_lab.analysis.rows import session_rows
 from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.recording import Recording, recording_to_bytes
-from realtime_lab.session import Stage, run_session
+from realtime_lab.session import FATAL_FAULTS, Live, Stage, run_session
 
 __all__ = [
     "BatchResult",
@@ -81,6 +81,8 @@ class TrialResult:
     """Why it failed, in one line."""
     tainted: bool = False
     """Whether something disturbed the measurement."""
+    fatal: bool = False
+    """Whether no other trial can do better, as with a key that is refused."""
     detail: str | None = None
     """The traceback of a failure, for the attempts table."""
 
@@ -100,9 +102,16 @@ class BatchResult:
 
 
 def run_batch(run: RunTrial, tasks: Sequence[TrialTask]) -> BatchResult:
-    """Run trials one after another, in the order given."""
+    """Run trials one after another, in the order given; those with a live target side by side."""
     began = perf_counter()
-    results = [_guarded(run, task) for task in tasks]
+    if run is run_trial and len(tasks) > 1 and all(isinstance(task.target, Live) for task in tasks):
+        recordings = _side_by_side(tasks)
+        results = [
+            _guarded(partial(_finished, recording=recording), task)
+            for task, recording in zip(tasks, recordings, strict=True)
+        ]
+    else:
+        results = [_guarded(run, task) for task in tasks]
     return BatchResult(results, perf_counter() - began)
 
 
@@ -124,13 +133,48 @@ def run_trial(task: TrialTask) -> TrialResult:
     recording = run_session(
         task.config, task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
     )
+    return _finished(task, recording)
+
+
+def _side_by_side(tasks: Sequence[TrialTask]) -> list[Recording | Exception]:
+    """Hold live sessions at the same time; rows wait until the last one is over, so as not to disturb it."""
+    from realtime_lab.session.live_run import LiveRequest, run_live_together
+
+    return run_live_together(
+        [
+            LiveRequest(
+                config=task.config,
+                script=task.script,
+                condition=task.condition,
+                target=task.target,
+                seed=task.seed,
+                stage=_stage(task.script.content_hash, task.condition),
+            )
+            for task in tasks
+        ]
+    )
+
+
+def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
+    """What a trial's recording comes to."""
+    if isinstance(recording, Exception):
+        raise recording
     header = recording.header
     effective = None if header.effective is None else _canonical(header.effective)
     packed = pack_recording(recording)
     if header.outcome != "complete":
         reason = header.failure or f"the session ended as {header.outcome}"
-        return TrialResult(task.index, "failed", packed, effective=effective, error=reason[:MAX_ERROR_CHARACTERS])
-    return TrialResult(task.index, "complete", packed, session_rows(recording)._asdict(), effective)
+        return TrialResult(
+            task.index,
+            "failed",
+            packed,
+            effective=effective,
+            error=reason[:MAX_ERROR_CHARACTERS],
+            tainted=bool(header.tainted),
+            fatal=header.fault in FATAL_FAULTS,
+        )
+    rows = session_rows(recording)._asdict()
+    return TrialResult(task.index, "complete", packed, rows, effective, tainted=bool(header.tainted))
 
 
 @lru_cache(maxsize=KEPT_STAGES)

@@ -106,6 +106,19 @@ def test_a_folder_that_is_not_there_is_one_clear_error():
         SweepForm(BASE, "no such folder", SPACE)
 
 
+def test_a_long_wrong_name_is_a_mistake_at_its_axis_too():
+    assert "path of a field" in typed(("x" * 300, "1")).wrong("x" * 300)
+
+
+def test_every_mistake_is_shown_somewhere():
+    made = typed(("threshold", "0.5"), ("x" * 300, "1"), ("silence_duration_ms", ""))
+    made.repeats = -1
+    made.check()
+    places = [axis.name for axis in made.axes] + ["repeats"]
+    assert len(made.problems) == 3 and made.elsewhere() == ""
+    assert [bool(made.wrong(place)) for place in places] == [False, True, True, True]
+
+
 # --- the panel ------------------------------------------------------------------------------------------------------
 
 
@@ -144,7 +157,7 @@ def test_it_follows_the_configuration_panel_it_is_made_of():
     assert panel.plan.base.turn_detection.threshold == 0.7
     config.rows["audio.output.speed"].control.set_state({"value": 1.2})
     config.rows["audio.input.transcription.model"].control.set_state({"value": ""})
-    assert "mend its panel first" in panel.space_note.value
+    assert "mend its panel first" in panel.space_note.value and "1 mistake" in panel.space_note.value
 
 
 def test_hostile_names_are_shown_as_names():

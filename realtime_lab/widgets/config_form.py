@@ -106,7 +106,7 @@ class ConfigForm:
     def title(self, section: str) -> str:
         """The section's name, with the number of its mistakes."""
         count = sum(bool(self.wrong(row.path)) for row in ROWS if row.section == section)
-        return f"{section} ({count} wrong)" if count else section
+        return f"{section} ({count})" if count else section
 
     def elsewhere(self) -> str:
         """Mistakes that belong to no row that is shown."""

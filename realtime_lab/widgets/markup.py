@@ -75,14 +75,24 @@ def text(value: object, longest: int = _LONGEST) -> str:
     return html.escape(shown if len(shown) <= longest else shown[: longest - 1] + "…")
 
 
-def figure(name: str, value: str, unit: str = "", note: str = "", *, main: bool = False, bad: bool = False) -> str:
-    """A number with its name and, on a second line, what to know about it; all are escaped."""
+def figure(
+    name: str, value: str, unit: str = "", note: str | None = "", *, main: bool = False, bad: bool = False
+) -> str:
+    """A number with its name over it and what to know about it below; all are escaped.
+
+    Args:
+        name: What it is.
+        value: The number, in words.
+        unit: Its unit.
+        note: What to know; empty keeps the line, so that figures side by side line up, None leaves it out.
+        main: It is the one that matters most.
+        bad: It is bad news.
+    """
     kind = "rl-figure" + " rl-main" * main + " rl-bad" * bad
     beside = f'<span class="rl-unit">{text(unit)}</span>' if unit else ""
-    return (
-        f'<div class="{kind}"><div class="rl-name">{text(name)}</div>'
-        f'<div class="rl-value">{text(value)}{beside}</div><div class="rl-name">{text(note)}</div></div>'
-    )
+    below = "" if note is None else f'<div class="rl-name">{text(note)}</div>'
+    over = f'<div class="rl-name">{text(name)}</div>'
+    return f'<div class="{kind}">{over}<div class="rl-value">{text(value)}{beside}</div>{below}</div>'
 
 
 def badge(treatment: Treatment, reason: str) -> str:

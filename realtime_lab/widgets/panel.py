@@ -85,7 +85,9 @@ def button(label: str, name: str, on_click: Callable[[], None], tip: str = "", s
         tip: What shows on hovering.
         style: "primary", "danger" or nothing.
     """
-    made = W.Button(description=label, tooltip=tip, button_style=style, layout=W.Layout(width="auto"))
+    made = W.Button(
+        description=label, tooltip=tip, button_style=style, layout=W.Layout(width="auto", align_self="flex-start")
+    )
     made.add_class(name)
     made.on_click(lambda _: on_click())
     return made

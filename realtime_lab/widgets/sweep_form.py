@@ -136,8 +136,14 @@ class SweepForm:
 
     def wrong(self, place: str) -> str:
         """What is wrong at one place: "base", "scripts", "conditions", "repeats", "seed", "space" or an axis's name."""
-        paths = (place, f"space.{place}")
+        paths = _paths_of(place)
         return problem_text(problem for problem in self.problems if problem.path in paths)
+
+    def elsewhere(self) -> str:
+        """What is wrong with the grid as a whole, and whatever has no place of its own."""
+        placed = {path for axis in self.axes for path in _paths_of(axis.name.strip())}
+        placed |= {"scripts", "conditions", "repeats", "seed"}
+        return "\n".join(str(problem) for problem in self.problems if problem.path not in placed)
 
     @property
     def numbers(self) -> tuple[tuple[str, str], ...]:
@@ -146,10 +152,10 @@ class SweepForm:
             return ()
         estimate = self._plan.estimate()
         return (
-            ("trials", f"{estimate.trials:,}"),
-            ("settings", f"{len(self._plan.settings):,}"),
-            ("minutes of audio or more", f"{estimate.audio_minutes:,.1f}"),
-            ("cost", "free" if estimate.usd is None else f"{estimate.usd:.2f} USD"),
+            ("Trials", f"{estimate.trials:,}"),
+            ("Settings", f"{len(self._plan.settings):,}"),
+            ("Minutes of audio or more", f"{estimate.audio_minutes:,.1f}"),
+            ("Cost", "free" if estimate.usd is None else f"{estimate.usd:.2f} USD"),
         )
 
     def _read_base(self) -> SessionConfig | None:
@@ -200,6 +206,11 @@ class SweepForm:
 
     def _refuse(self, path: str, value: object, allowed: str, hint: str = "") -> None:
         self.problems.append(Problem(path, value, allowed, hint))
+
+
+def _paths_of(place: str) -> tuple[str, ...]:
+    """How a plan may name a place; it cuts long names of axes."""
+    return place, f"space.{place}", f"space.{place[:80]}"
 
 
 def _values(typed: str) -> list[Any]:

@@ -128,7 +128,7 @@ class SweepPanel(Panel):
             note.value = _axis_words(axis, form.wrong(axis.name.strip()))
         for name, note in self.notes.items():
             note.value = _wrong(form.wrong(name))
-        self.space_note.value = notice(form.wrong("space")) + notice(form.wrong("base"))
+        self.space_note.value = notice(form.elsewhere())
         self.numbers.value = _figures(form.numbers)
 
 
@@ -148,6 +148,5 @@ def _wrong(words: str) -> str:
 def _figures(numbers: Sequence[tuple[str, str]]) -> str:
     if not numbers:
         return hint("the plan has mistakes; they stand below")
-    shown = [figure(name, value, main=first) for first, (name, value) in zip([True], numbers, strict=False)]
-    shown += [figure(name, value) for name, value in numbers[1:]]
+    shown = [figure(name, value, note=None, main=not number) for number, (name, value) in enumerate(numbers)]
     return f'<div class="rl-figures">{"".join(shown)}</div>'

@@ -1,0 +1,186 @@
+"""A JupyterLab and a Chromium page for browser tests: started once, nothing read from or left in the user's folders."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+START_S = 60.0
+
+_OPEN = """async (path) => {
+  const app = window.jupyterapp;
+  const panel = await app.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+  await panel.context.ready;
+  await panel.context.sessionContext.ready;
+  await panel.context.sessionContext.session.kernel.info;
+  window.rlPanel = panel;
+}"""
+_RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+_CELLS = """() => Array.from(window.rlPanel.content.model.cells).filter(cell => cell.type === 'code')
+  .map(cell => ({count: cell.executionCount, source: cell.sharedModel.source,
+                 outputs: cell.outputs ? cell.outputs.toJSON() : []}))"""
+_CLOSE = """async () => {
+  await window.rlPanel.context.sessionContext.shutdown();
+  await window.jupyterapp.commands.execute('docmanager:save');
+  window.rlPanel.close(); window.rlPanel.dispose();
+}"""
+_THEME = "async (theme) => { await window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }"
+
+
+class Lab:
+    """A JupyterLab with one page in a browser.
+
+    Args:
+        page: The page, on which JupyterLab has started.
+        folder: Where its notebooks are.
+        shots: Where pictures go.
+    """
+
+    def __init__(self, page: Page, folder: Path, shots: Path) -> None:
+        self.page, self.folder, self.shots = page, folder, shots
+        self.page_errors: list[str] = []
+        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+
+    @contextlib.contextmanager
+    def notebook(self, name: str, *cells: str) -> Iterator[Page]:
+        """Open a notebook of these code cells, run all of it, close it at the end."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(book, self.folder / f"{name}.ipynb")
+        self.page_errors.clear()
+        self.page.evaluate(_OPEN, f"{name}.ipynb")
+        self.page.evaluate(_RUN_ALL)
+        try:
+            yield self.page
+            self.check()
+        finally:
+            self.page.evaluate(_CLOSE)
+
+    def check(self) -> None:
+        """Every cell ran, none ended in an error, and the page raised nothing."""
+        self.page.wait_for_function(f"() => ({_CELLS})().every(cell => cell.count !== null)", timeout=30_000)
+        for cell in self.page.evaluate(_CELLS):
+            assert not [out for out in cell["outputs"] if out["output_type"] == "error"], cell["source"]
+        assert self.page_errors == []
+
+    def run(self, source: str) -> str:
+        """Run one more cell at the end; what it printed."""
+        self.page.evaluate(
+            """async (source) => {
+              const model = window.rlPanel.content.model.sharedModel;
+              model.addCell({cell_type: 'code', source});
+              window.rlPanel.content.activeCellIndex = model.cells.length - 1;
+              await window.jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            source,
+        )
+        outputs = self.page.evaluate(_CELLS)[-1]["outputs"]
+        assert not [out for out in outputs if out["output_type"] == "error"], outputs
+        return "".join(out.get("text", "") for out in outputs)
+
+    def shoot(self, name: str, selector: str) -> None:
+        """Keep a picture of one part of the page."""
+        self.page.locator(selector).first.screenshot(path=self.shots / f"{name}.png", animations="disabled")
+
+    def theme(self, name: str) -> None:
+        """Change the theme: "JupyterLab Light" or "JupyterLab Dark"."""
+        self.page.evaluate(_THEME, name)
+
+
+@contextlib.contextmanager
+def jupyterlab(root: Path, folder: Path) -> Iterator[str]:
+    """A JupyterLab on a free port of this machine only; yields its address, token included."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "HOME")
+    names += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    own = {name: str(folder / name.lower()) for name in names}
+    for path in own.values():
+        Path(path).mkdir()
+    quiet = folder / "jupyterlab_settings_dir/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    books = folder / "notebooks"
+    books.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--LabApp.expose_app_in_browser=True",
+    ]
+    command += [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={books}"]
+    command += [
+        f"--IdentityProvider.token={token}",
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    ]
+    log = (folder / "jupyterlab.log").open("w")
+    server = subprocess.Popen(command, env={**os.environ, **own, "PYTHONPATH": str(root)}, stdout=log, stderr=log)
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait_for(f"{base}/api/status?token={token}", server)
+        yield f"{base}/lab?token={token}&reset"
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        log.close()
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s and server.poll() is None:
+        try:
+            with opener.open(address, timeout=2) as answer:
+                json.load(answer)
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not start; its log is beside its folders")
+
+
+@contextlib.contextmanager
+def lab_in_chromium(root: Path, folder: Path, shots: Path) -> Iterator[Lab]:
+    """JupyterLab, opened in a page that is 1,280 pixels wide."""
+    with jupyterlab(root, folder) as address, sync_playwright() as player:
+        context = player.chromium.launch_persistent_context(
+            folder / "chromium",
+            executable_path=CHROMIUM,
+            headless=True,
+            args=list(FLAGS),
+            viewport={"width": 1280, "height": 900},
+        )
+        try:
+            page = context.pages[0] if context.pages else context.new_page()
+            page.goto(address)
+            page.wait_for_function("() => window.jupyterapp !== undefined", timeout=START_S * 1000)
+            page.evaluate("async () => { await window.jupyterapp.restored; }")
+            page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
+            yield Lab(page, folder / "notebooks", shots)
+        finally:
+            context.close()

@@ -5,8 +5,8 @@ Values in, values out. The rules for a call with the agent on a channel of its o
 - The agent's speech, pauses of less than 600 ms bridged, is a *floor-taking stretch* when it lasts 500 ms or more;
   anything shorter ("mm-hm") is a backchannel and changes nothing.
 - A pause of the caller ends the turn when the agent takes the floor in it: it speaks in the pause for 500 ms or more
-  and is done before the caller goes on, or it is still speaking then and began 1 s before or earlier. Other pauses
-  are holds, unless nobody speaks for longer than the longest hold.
+  and is done before the caller goes on, or for 1 s or more and is still speaking then. Other pauses are holds, unless
+  nobody speaks for longer than the longest hold.
 - When the caller goes on within 1 s of the agent's start, nobody has yet heard what the agent says: the caller had
   not finished, the pause is a hold, and the agent cut in. So it did when it began while the caller spoke and the
   caller went on. A turn is flagged when the caller still spoke for 500 ms or more after such a start.
@@ -68,12 +68,7 @@ def turns_by_agent(
     """
     floor = _Floor(agent_ms)
     speech = [part for part in caller_ms if not floor.covers(part)]
-    ends: list[bool] = []
-    start_ms = speech[0].start_ms if speech else 0.0
-    for pause in _pauses(speech):
-        ends.append(pause.length_ms > max_hold_ms or floor.taken_in(pause, start_ms))
-        if ends[-1]:
-            start_ms = pause.end_ms
+    ends = [pause.length_ms > max_hold_ms or floor.taken_in(pause) for pause in _pauses(speech)]
     return flagged((SpokenTurn(tuple(part)) for part in _divided(speech, ends)), agent_ms)
 
 
@@ -107,16 +102,11 @@ class _Floor:
         inside = bool(around) and around[0].start_ms < part.start_ms and part.end_ms < around[0].end_ms
         return inside and part.length_ms < BACKCHANNEL_MS
 
-    def taken_in(self, pause: Interval, turn_start_ms: float) -> bool:
+    def taken_in(self, pause: Interval) -> bool:
         """The agent takes the floor in a caller's pause."""
         for stretch in self._around(pause):
-            # What the agent was saying when the turn began counts from the pause on: the caller has barged in.
-            began_ms = stretch.start_ms if stretch.start_ms >= turn_start_ms else pause.start_ms
-            if stretch.end_ms >= pause.end_ms:
-                taken = pause.end_ms - began_ms >= CUT_IN_MS
-            else:
-                taken = stretch.end_ms - max(stretch.start_ms, pause.start_ms) >= BACKCHANNEL_MS
-            if taken:
+            spoken_ms = min(stretch.end_ms, pause.end_ms) - max(stretch.start_ms, pause.start_ms)
+            if spoken_ms >= (CUT_IN_MS if stretch.end_ms >= pause.end_ms else BACKCHANNEL_MS):
                 return True
         return False
 

@@ -119,7 +119,9 @@ class SweepPanel(Panel):
         for part in (name, values):
             part.observe(take, "value")
         drop = button("Remove", "rl-drop-axis", self.guarded(partial(self._drop_axis, number)))
-        return row([name, values, drop, self._axis_notes[number]], "rl-axis")
+        line = row([name, values, drop, self._axis_notes[number]], "rl-axis")
+        line.layout.align_items = "flex-start"
+        return line
 
     def _changed(self) -> None:
         form = self.form

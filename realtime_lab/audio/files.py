@@ -7,6 +7,7 @@ cannot be trusted is refused in one line; several channels are never mixed down 
 from __future__ import annotations
 
 import difflib
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +103,7 @@ def _opened(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"{path} is empty (0 bytes)", path)
     _check_wav_length(path)
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # a name need not be text
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise AudioError(f"{path} is not audio that can be read (WAV, FLAC, MP3, ...): {error}", path) from error
     try:

@@ -31,10 +31,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from realtime_lab import errors, plots
-    from realtime_lab.audio import Condition, Script, babble, clean, load_scripts, pink, script_sets, telephone, white
+    from realtime_lab import analysis, errors, plots
+    from realtime_lab.audio import (
+        Condition,
+        Script,
+        babble,
+        clean,
+        load_labels,
+        load_scripts,
+        pink,
+        save_labels,
+        script_sets,
+        telephone,
+        white,
+    )
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
-    from realtime_lab.recording import Recording
+    from realtime_lab.recording import Recording, import_recording
     from realtime_lab.session import azure, live, mocked, openai, run_session
     from realtime_lab.sweep import Study, SweepPlan, SweepRun, run_sweep, start_sweep
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
@@ -57,12 +69,15 @@ __all__ = [
     "SweepPlan",
     "SweepRun",
     "Transcription",
+    "analysis",
     "azure",
     "babble",
     "clean",
     "errors",
     "explore",
+    "import_recording",
     "live",
+    "load_labels",
     "load_scripts",
     "mocked",
     "openai",
@@ -70,6 +85,7 @@ __all__ = [
     "plots",
     "run_session",
     "run_sweep",
+    "save_labels",
     "script_sets",
     "start_sweep",
     "telephone",
@@ -77,15 +93,27 @@ __all__ = [
 ]
 
 _NAMES_OF = {
-    "audio": ("Condition", "Script", "babble", "clean", "load_scripts", "pink", "script_sets", "telephone", "white"),
+    "audio": (
+        "Condition",
+        "Script",
+        "babble",
+        "clean",
+        "load_labels",
+        "load_scripts",
+        "pink",
+        "save_labels",
+        "script_sets",
+        "telephone",
+        "white",
+    ),
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
-    "recording": ("Recording",),
+    "recording": ("Recording", "import_recording"),
     "session": ("azure", "live", "mocked", "openai", "run_session"),
     "sweep": ("Study", "SweepPlan", "SweepRun", "run_sweep", "start_sweep"),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-_SUBMODULES = ("errors", "plots")
+_SUBMODULES = ("analysis", "errors", "plots")
 
 
 # Hidden from type checkers, which then see a misspelt name as the error that it is.

@@ -246,11 +246,14 @@ class SocketSession:
             self._protocol.receive_data(data)
             self._take(self._protocol.events_received())
             await self._flush()
-            if self._protocol.close_expected():
+            if self._over():
                 if self._protocol.close_rcvd is None:
                     await self._linger()
                 return
         self._protocol.receive_eof()
+
+    def _over(self) -> bool:
+        return self._protocol.close_expected()
 
     def _take(self, frames: list[Any]) -> None:
         now_ms = self._now_ms()

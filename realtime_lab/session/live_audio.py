@@ -111,7 +111,7 @@ def _read_delta(event: ev.AnyEvent) -> ev.AnyEvent:
     if not isinstance(event, ev.AudioDelta):
         return event
     try:
-        _raw(event)
+        base64.b64decode(str(event.delta), validate=True)
     except (binascii.Error, ValueError):
         raw = msgspec.json.encode(event)[:_MAX_RAW_BYTES]
         return ev.UnknownEvent(type=ev.event_type(event), raw=raw, problem="its audio is no base64")

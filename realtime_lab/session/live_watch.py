@@ -37,8 +37,8 @@ class SilenceWatch:
         match event:
             case ev.ResponseCreated():
                 self._active, self._asked_ms = event.response.id, None
-            case ev.ResponseDone():
-                self._active, self._asked_ms = None, None
+            case ev.ResponseDone() if event.response.id == self._active:
+                self._active = None
             case ev.InputAudioCommitted() if self.answers and self._active is None:
                 self._asked_ms = t_ms
             case ev.SpeechStarted():

@@ -145,6 +145,9 @@ class Wire(asyncio.Protocol):
                     self._parts = []
                     self._on_message(message, at_s)
         if self._ws.handshake_exc is not None and not self.opened.done():
+            if not self._heard_s:
+                self._fail(LiveFault("reset", "the connection was lost during the handshake", again=True))
+                return
             detail = f"the answer is no WebSocket handshake ({type(self._ws.handshake_exc).__name__})"
             self._fail(LiveFault("handshake_refused", detail))
         self._flush()

@@ -51,6 +51,7 @@ class SweepPanel(Panel):
         self.axes = W.VBox([], layout=W.Layout(width="100%"))
         self.axes.add_class("rl-axes")
         self.add = button("Add an axis", "rl-add-axis", self.guarded(self._add_axis))
+        self.add.layout.align_self = "flex-start"
         self.scripts = self._field("script_set", W.Dropdown(options=self.form.sets, value=self.form.script_set))
         line = W.Text(value=self.form.conditions, continuous_update=False)
         self.conditions = self._field("conditions", line)

@@ -117,6 +117,24 @@ def serve(
         serve_until_interrupted(port, profile, seed, key_env, typer.echo)
 
 
+@app.command()
+def doctor(
+    sessions: Annotated[str, typer.Option(help="Sessions to hold side by side, as numbers with commas.")] = "1,10,20",
+) -> None:
+    """Measure how well this machine keeps and tells time: live sessions over loopback, against planted times."""
+    with _plain_ends():
+        from realtime_lab.testing.doctor import Checkup, check_up
+
+        words = [word.strip() for word in sessions.split(",")]
+        if not all(word.isdecimal() and 1 <= int(word) <= 200 for word in words):
+            raise RealtimeLabError(
+                f"--sessions {sessions}: allowed: numbers from 1 to 200 with commas, such as 1,10,20"
+            )
+        typer.echo(Checkup.HEAD)
+        for checkup in check_up([int(word) for word in words]):
+            typer.echo(str(checkup))
+
+
 def main() -> None:
     """Entry point of the `realtime-lab` command."""
     app(prog_name="realtime-lab")

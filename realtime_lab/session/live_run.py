@@ -26,7 +26,7 @@ from realtime_lab.session.live_session import Call, LiveConnection
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live
 
-__all__ = ["LiveRequest", "run_live", "run_live_together"]
+__all__ = ["LiveEnd", "LiveRequest", "hold_all", "live_call", "run_live", "run_live_together"]
 
 MAX_CONNECTIONS = 3
 TAINTED_LAG_MS = 50.0
@@ -40,8 +40,8 @@ _FORMAT = "audio/pcm"
 
 
 @dataclass(frozen=True)
-class _End:
-    """How the last connection ended."""
+class LiveEnd:
+    """How the last connection of a session ended."""
 
     connection: LiveConnection
     fault: LiveFault | None
@@ -89,7 +89,7 @@ def run_live_together(requests: Sequence[LiveRequest]) -> list[Recording | Excep
     """
     prepared = [_prepared(request) for request in requests]
     calls = [one.call for one in prepared if isinstance(one, _Prepared)]
-    ends = iter(background.run(_hold_all(calls)))
+    ends = iter(background.run(hold_all(calls)))
     return [_recording(next(ends), one.request, one.key) if isinstance(one, _Prepared) else one for one in prepared]
 
 
@@ -102,12 +102,13 @@ class _Prepared:
 
 def _prepared(request: LiveRequest) -> _Prepared | Exception:
     try:
-        return _Prepared(request, *_call(request))
+        return _Prepared(request, *live_call(request))
     except Exception as error:
         return error
 
 
-def _call(request: LiveRequest) -> tuple[Call, Secret | None]:
+def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
+    """What a connection for `request` needs, everything rendered; and the key."""
     target, stage = request.target, request.stage
     key = read_key(target.api_key_env)
     requested = request.config.to_wire("ga")
@@ -126,7 +127,8 @@ def _call(request: LiveRequest) -> tuple[Call, Secret | None]:
     return call, key
 
 
-async def _hold_all(calls: Sequence[Call]) -> list[_End]:
+async def hold_all(calls: Sequence[Call]) -> list[LiveEnd]:
+    """Hold connections side by side, each begun a moment after the one before."""
     return await asyncio.gather(*(_hold(call, number * STAGGER_S) for number, call in enumerate(calls)))
 
 
@@ -157,17 +159,17 @@ def _headers(target: Live, key: Secret | None) -> list[tuple[str, str]]:
     return headers
 
 
-async def _hold(call: Call, after_s: float) -> _End:
+async def _hold(call: Call, after_s: float) -> LiveEnd:
     await _pause(after_s)
     wait_s = _FIRST_WAIT_S
     for number in range(1, MAX_CONNECTIONS + 1):
         connection = LiveConnection(call)
         try:
             await connection.hold()
-            return _End(connection, None, number)
+            return LiveEnd(connection, None, number)
         except LiveFault as fault:
             if not fault.again or fault.fatal or connection.began or number == MAX_CONNECTIONS:
-                return _End(connection, fault, number)
+                return LiveEnd(connection, fault, number)
             await _pause(wait_s if fault.wait_s is None else fault.wait_s)
         wait_s *= 2
     raise AssertionError("unreachable")
@@ -177,7 +179,7 @@ def _pause(seconds: float) -> Coroutine[Any, Any, None]:
     return asyncio.sleep(seconds)
 
 
-def _recording(end: _End, request: LiveRequest, key: Secret | None) -> Recording:
+def _recording(end: LiveEnd, request: LiveRequest, key: Secret | None) -> Recording:
     script = request.script
     connection, fault = end.connection, end.fault
     microphone, caller, pace = connection.microphone, connection.caller, connection.pace

@@ -114,6 +114,11 @@ class LiveConnection:
         """Whether the socket could not take what it was given."""
         return self._wire is not None and self._wire.backlog
 
+    @property
+    def zero_s(self) -> float:
+        """Monotonic time at which the microphone opened, seconds."""
+        return self._zero_s
+
     def events(self) -> list[RecordedEvent]:
         """The log in wall ms of the session; audio is still inline."""
         return [

@@ -20,6 +20,8 @@ plan = rl.SweepPlan(                                         # sweep: many of th
 study = rl.run_sweep(plan)                                   # a mocked server that really listens; rl.mocked()
 study.summary(by=["silence_duration_ms", "condition"])       # analysis: frames with their intervals
 rl.plots.tradeoff(study)                                     # plots: cut-offs against response latency
+best = study.best(where="cutoff_rate <= 0.05")               # a setting, with its intervals and its rivals
+rl.report(study, "report.html")                              # report: one file for whoever decides
 ```
 
 Names are looked up when first used, so that importing this package stays light.
@@ -47,8 +49,9 @@ if TYPE_CHECKING:
     )
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
     from realtime_lab.recording import Recording, import_recording
+    from realtime_lab.report import listen, report
     from realtime_lab.session import azure, live, mocked, openai, run_session
-    from realtime_lab.sweep import Study, SweepPlan, SweepRun, run_sweep, start_sweep
+    from realtime_lab.sweep import Study, SweepPlan, SweepRun, compare, run_sweep, start_sweep
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
 __version__ = "0.1.0"
@@ -73,9 +76,11 @@ __all__ = [
     "azure",
     "babble",
     "clean",
+    "compare",
     "errors",
     "explore",
     "import_recording",
+    "listen",
     "live",
     "load_labels",
     "load_scripts",
@@ -83,6 +88,7 @@ __all__ = [
     "openai",
     "pink",
     "plots",
+    "report",
     "run_session",
     "run_sweep",
     "save_labels",
@@ -108,8 +114,9 @@ _NAMES_OF = {
     ),
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
     "recording": ("Recording", "import_recording"),
+    "report": ("listen", "report"),
     "session": ("azure", "live", "mocked", "openai", "run_session"),
-    "sweep": ("Study", "SweepPlan", "SweepRun", "run_sweep", "start_sweep"),
+    "sweep": ("Study", "SweepPlan", "SweepRun", "compare", "run_sweep", "start_sweep"),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -1,4 +1,4 @@
-"""The command line: `realtime-lab demo` and `realtime-lab sweep`. It parses, calls the package and prints.
+"""The command line: `realtime-lab demo`, `sweep`, `report` and more. It parses, calls the package and prints.
 
 A mistake of the user ends in one plain message and exit code 2; Ctrl-C in one line that says how to go on, and 130.
 """
@@ -101,6 +101,25 @@ def sweep(
         typer.echo(str(loaded.estimate()))
         study = _sweep(loaded, store, workers)
         typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}\n\nWritten:\n  {store}")
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="The study file.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    where: Annotated[
+        str | None, typer.Option(help="Limits a setting must keep, such as 'cutoff_rate <= 0.05'.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Put sound and words of private calls into it.")] = False,
+) -> None:
+    """Write the study at STUDY as one HTML file: what to do, how sure that is, table, plots, turns to hear."""
+    with _plain_ends():
+        from realtime_lab.report.writing import report as write_report
+        from realtime_lab.sweep import Study
+
+        limits = {} if where is None else {"where": where}
+        written = write_report(Study.open(study), out, private=private, **limits)
+        typer.echo(f"Written:\n  {written}")
 
 
 @app.command()

@@ -69,7 +69,7 @@ def test_without_sound_there_are_no_waveforms_and_the_lane_says_so(session):
 def test_it_is_drawn_on_the_callers_axes(session, replay):
     ax = Figure().add_subplot()
     assert timeline(session, replay, ax) is ax
-    assert ax.get_xlabel() == "seconds of the session"
+    assert ax.get_xlabel() == "seconds from the start of the session"
 
 
 def test_a_session_in_which_nothing_happened_is_drawn():

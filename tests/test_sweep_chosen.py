@@ -11,7 +11,7 @@ from choice_frames import responses_frame, turns_frame
 from realtime_lab.audio import Clip, Interval, Script, Segment, Turn, babble, clean
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import PlanError, RealtimeLabError
-from realtime_lab.sweep.chosen import best_setting, compare_settings, compare_studies, swept_settings, worst_of
+from realtime_lab.sweep.chosen import best_setting, compare_settings, compare, swept_settings, worst_of
 from realtime_lab.sweep.plan import SweepPlan
 
 
@@ -125,7 +125,7 @@ def test_the_worst_turns_of_a_setting_as_the_plan_names_it():
 
 def test_two_studies_are_compared_on_the_settings_they_share():
     first, second = MadeUpStudy(), MadeUpStudy(axis=(300, 500, 900), seed=1)
-    found = compare_studies(first, second)
+    found = compare(first, second)
     assert sorted(found.frame["silence_duration_ms"].unique()) == [300, 500]
     assert found.order is None
     assert "on 2 shared settings" in found.sentence
@@ -134,11 +134,11 @@ def test_two_studies_are_compared_on_the_settings_they_share():
 
 def test_a_study_agrees_with_itself_on_the_order_of_settings():
     study = MadeUpStudy()
-    found = compare_studies(study, study)
+    found = compare(study, study)
     assert found.order == 1.0
     assert (found.frame["difference"].dropna() == 0).all()
 
 
 def test_studies_without_a_common_setting_are_refused():
     with pytest.raises(RealtimeLabError, match="share no setting"):
-        compare_studies(MadeUpStudy(axis=(300, 500)), MadeUpStudy(axis=(350, 700)))
+        compare(MadeUpStudy(axis=(300, 500)), MadeUpStudy(axis=(350, 700)))

@@ -1,7 +1,8 @@
 """Two settings held against each other on the same turns: (script, turn, condition, repeat) by (script, turn, ...).
 
 Latencies are compared over the turns that neither of the two cut, so that a setting gains nothing by cutting the hard
-ones; rates over the turns that both have. Intervals come from resampling blocks of speech (see `choice_sample`).
+ones; rates over the turns that both have. Intervals come from resampling blocks of speech (see `choice_sample`);
+where a rate differs in very few blocks, Newcombe's formula widens them.
 """
 
 from __future__ import annotations
@@ -240,7 +241,8 @@ def _row(found: Measured, blocks: Blocks, draws: NDArray[np.int64], confidence: 
             if found.q is not None:
                 share = ratio(first, second, drawn[:, 1] / drawn[:, 0], blocks.total, confidence)
         if is_rate(found.name):
-            change = _wider(change, found, confidence)
+            if _differing(found, blocks.total) < MIN_BLOCKS:
+                change = _wider(change, found, confidence)
         elif blocks.total < MIN_BLOCKS:
             change, share = Difference(change.value, None, None), Difference(share.value, None, None)
             note = f"{TOO_SMALL}: {blocks.words} of {MIN_BLOCKS}"
@@ -259,6 +261,12 @@ def _row(found: Measured, blocks: Blocks, draws: NDArray[np.int64], confidence: 
         "blocks": blocks.kind,
         "note": note,
     }
+
+
+def _differing(found: Measured, blocks: int) -> int:
+    """Blocks in which the two sides differ: resamples of very few of them vary too little."""
+    sides = [np.bincount(found.block, np.where(found.setting == side, found.value, 0.0), blocks) for side in (0, 1)]
+    return int(np.count_nonzero(sides[0] != sides[1]))
 
 
 def _wider(change: Difference, found: Measured, confidence: float) -> Difference:

@@ -69,11 +69,16 @@ class Limit:
     @property
     def words(self) -> str:
         """In a sentence: `cutoff rate at most 5 %`."""
+        return f"{label_of(self.name)} {self.bound}"
+
+    @property
+    def bound(self) -> str:
+        """What the value is held to, in words: `at most 5 %`."""
         if isinstance(self.value, bool | str):
             shown = str(self.value)
         else:
             shown = amount(self.name, self.value) if is_rate(self.name) else number(self.value)
-        return f"{label_of(self.name)} {_IN_WORDS[self.op]} {shown}"
+        return f"{_IN_WORDS[self.op]} {shown}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ __all__ = [
     "LATE",
     "amount",
     "column_of",
+    "compact",
+    "compact_interval",
     "interval",
     "is_rate",
     "label_of",
@@ -84,6 +86,25 @@ def interval(name: str, low: float | None, high: float | None, *, signed: bool =
     first, last = amount(name, low, signed=signed), amount(name, high, signed=signed)
     unit = last.rpartition(" ")[2]
     return f"{first.removesuffix(f' {unit}')} to {last}"
+
+
+def compact(name: str, value: float | None) -> str:
+    """A value for a table or a plot, all of one column in one unit: `6 %`, `0.91 s`, `late`, `–`."""
+    if value is None or math.isnan(value):
+        return "–"
+    found = _COLUMNS.get(name)
+    if found is None or found.unit != "ms":
+        return amount(name, value)
+    return "late" if math.isinf(value) else f"{value / 1000:.2f} s".replace("-", "−")
+
+
+def compact_interval(name: str, low: float | None, high: float | None) -> str:
+    """An interval for a table or a plot: `2–20 %`, `0.64–1.15 s`; empty when there is none."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    first, last = compact(name, low), compact(name, high)
+    unit = last.rpartition(" ")[2]
+    return first if first == last else f"{first.removesuffix(f' {unit}')}–{last}"
 
 
 def _percent(share: float) -> str:

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.patches import Rectangle
 
 from realtime_lab.analysis.choice_groups import in_condition, of_setting, plain_cell, plain_row
-from realtime_lab.analysis.choice_words import amount, column_of, interval, label_of, setting_words
+from realtime_lab.analysis.choice_words import column_of, compact, compact_interval, label_of, setting_words
 from realtime_lab.analysis.summary import SUMMARY, default_by, summary
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.style import INK, new_axes, plain, show_literally
@@ -194,10 +194,8 @@ def _cell(
 ) -> HeatmapCell:
     value = record[name]
     found = tuple(mark for mark, setting in marks.items() if all(setting.get(axis) == record[axis] for axis in axes))
-    around = "" if value is None else interval(name, record.get(f"{name}_low"), record.get(f"{name}_high"))
-    late = value is not None and math.isinf(value)
-    text = "–" if value is None else "late" if late else amount(name, value)
-    return HeatmapCell(*place, value, text, around.replace("past the deadline", "late"), found)
+    around = "" if value is None else compact_interval(name, record.get(f"{name}_low"), record.get(f"{name}_high"))
+    return HeatmapCell(*place, value, compact(name, value), around, found)
 
 
 def draw_heatmap(info: HeatmapInfo, ax: Axes) -> Axes:
@@ -208,10 +206,10 @@ def draw_heatmap(info: HeatmapInfo, ax: Axes) -> Axes:
     for cell in info.cells:
         colour = _colour(cell.value, low, high)
         ax.add_patch(Rectangle((cell.column + 0.02, cell.row + 0.03), 0.96, 0.94, facecolor=colour, edgecolor="none"))
-        ink = "#ffffff" if _is_dark(colour) else "#1b2127"
+        ink = "#fdfdfd" if _is_dark(colour) else "#1b2127"
         middle = cell.column + 0.5
         texts.append(ax.text(middle, cell.row + 0.56, cell.text, ha="center", va="center", fontsize=11, color=ink))
-        texts.append(ax.text(middle, cell.row + 0.27, cell.around, ha="center", va="center", fontsize=6.5, color=ink))
+        texts.append(ax.text(middle, cell.row + 0.27, cell.around, ha="center", va="center", fontsize=7.5, color=ink))
         if cell.marks:
             box = Rectangle(
                 (cell.column + 0.03, cell.row + 0.045), 0.94, 0.91, fill=False, linewidth=2.2, edgecolor="#d9602b"

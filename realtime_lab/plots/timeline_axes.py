@@ -61,8 +61,8 @@ def timeline(
 
 
 def draw_timeline(info: TimelineInfo, ax: Axes) -> Axes:
-    """Draw what `timeline_info` gathered; seconds of the session along the bottom."""
-    base = _bases()
+    """Draw what `timeline_info` gathered; seconds along the bottom."""
+    info, base = _from_origin(info), _bases()
     ax.set_facecolor("none")
     for part in info.reference_ms:
         _box(part.start_ms, part.end_ms, base["caller"], _HEIGHTS[0], ax, color=_SPOKEN, alpha=0.13)
@@ -77,6 +77,25 @@ def draw_timeline(info: TimelineInfo, ax: Axes) -> Axes:
     _events(info, base["events"], ax)
     _frame(info, base, ax)
     return ax
+
+
+def _from_origin(info: TimelineInfo) -> TimelineInfo:
+    """The same, its times counted from its origin."""
+    by_ms = -info.origin_ms
+    waves = [
+        None if wave is None else wave._replace(at_ms=tuple(ms + by_ms for ms in wave.at_ms))
+        for wave in (info.caller, info.answer)
+    ]
+    return info._replace(
+        window=info.window.shifted(by_ms),
+        caller=waves[0],
+        answer=waves[1],
+        reference_ms=tuple(part.shifted(by_ms) for part in info.reference_ms),
+        probability=tuple((ms + by_ms, value) for ms, value in info.probability),
+        detected=tuple(type(part)(*(ms + by_ms for ms in part)) for part in info.detected),
+        played_ms=tuple(part.shifted(by_ms) for part in info.played_ms),
+        events=tuple(event._replace(at_ms=event.at_ms + by_ms) for event in info.events),
+    )
 
 
 def _bases() -> dict[str, float]:
@@ -172,7 +191,9 @@ def _frame(info: TimelineInfo, base: dict[str, float], ax: Axes) -> None:
     ax.tick_params(axis="x", colors=GREY, labelcolor=INK, labelsize=9, length=3, width=0.8)
     show_literally(
         *ax.get_yticklabels(),
-        ax.set_xlabel("seconds of the session", color=INK, fontsize=9.5),
+        ax.set_xlabel(
+            f"seconds from the start of the {'turn' if info.origin_ms else 'session'}", color=INK, fontsize=9.5
+        ),
         ax.set_title(plain(info.title, 90), color=INK, fontsize=10, loc="left"),
     )
 

@@ -59,6 +59,8 @@ class TimelineInfo(NamedTuple):
     """Everything the plot shows. Mocked sessions have one clock for both kinds of time."""
 
     window: Interval
+    origin_ms: float
+    """From when time is counted along the bottom: the start of the turn, or of the session."""
     caller: Envelope | None
     """None: its audio is not at hand."""
     answer: Envelope | None
@@ -90,10 +92,12 @@ def timeline_info(
     if any(entry.t_ms is None for entry in recording.events):
         raise RecordingError("this log does not say when its events were received, so it has no timeline")
     window = Interval(0.0, recording.audio_ms) if turn is None else turn_window(recording, turn, max_answer_ms)
+    this = next((entry for entry in recording.reference if entry.index == turn), None)
     header = recording.header
     which = "" if turn is None else f", turn {turn}"
     return TimelineInfo(
         window=window,
+        origin_ms=0.0 if this is None else this.speech_ms[0].start_ms,
         caller=None if replay is None else _envelope(replay.caller(window), window),
         answer=None if replay is None else _envelope(replay.answer(window), window),
         reference_ms=tuple(_inside((part for turn in recording.reference for part in turn.speech_ms), window)),

@@ -1,7 +1,8 @@
 """Many sessions: plan them, run them over worker processes into one study file, read it back as frames.
 
 `SweepPlan` says what is run, `start_sweep` and `run_sweep` run it and go on where an interrupted run stopped, `Study`
-reads what is there. Names are looked up when first used, so that worker processes import neither pandas nor pyarrow.
+reads what is there and says which setting to take. Names are looked up when first used, so that worker processes
+import neither pandas nor pyarrow.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from realtime_lab.sweep.chosen import compare
     from realtime_lab.sweep.plan import Estimate, SweepPlan, Trial
     from realtime_lab.sweep.pool import WorkerPool
     from realtime_lab.sweep.progress import Progress
@@ -27,11 +29,13 @@ __all__ = [
     "TrialResult",
     "TrialTask",
     "WorkerPool",
+    "compare",
     "run_sweep",
     "start_sweep",
 ]
 
 _NAMES_OF = {
+    "chosen": ("compare",),
     "plan": ("Estimate", "SweepPlan", "Trial"),
     "pool": ("WorkerPool",),
     "progress": ("Progress",),

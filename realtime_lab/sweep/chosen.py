@@ -26,8 +26,8 @@ __all__ = [
     "StudyComparison",
     "Swept",
     "best_setting",
+    "compare",
     "compare_settings",
-    "compare_studies",
     "swept_settings",
     "worst_of",
 ]
@@ -165,7 +165,7 @@ class StudyComparison:
         return f"<StudyComparison: {self.sentence}>"
 
 
-def compare_studies(first: Studied, second: Studied, seed: int = 0) -> StudyComparison:
+def compare(first: Studied, second: Studied, seed: int = 0) -> StudyComparison:
     """Hold two studies against each other, setting by setting, on the turns that both have.
 
     Args:

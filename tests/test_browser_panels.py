@@ -1,4 +1,4 @@
-"""The panels in JupyterLab in a real browser: explore, configure, plan, run, cancel, resume, read; nothing executes.
+"""The panels in JupyterLab in a real browser: explore, configure, plan, run, cancel, resume, read, report.
 
 Pictures of every panel go to the folder in REALTIME_LAB_SHOTS, or to pytest's own; they are there to be looked at.
 """
@@ -106,8 +106,8 @@ def test_configure(lab):
         assert said == "0.51 64\n"
 
 
-def test_plan_run_cancel_resume_read(lab):
-    """Three clicks are one sweep; what was cancelled goes on; the study is there for the next cell."""
+def test_plan_run_cancel_resume_read_report(lab):
+    """Three clicks are one sweep; what was cancelled goes on; the study is there for the next cells."""
     sweep = (
         "sweep = rl.SweepPanel(None, rl.load_scripts('orders')[:2], space={'silence_duration_ms': [200, 500]})\nsweep"
     )
@@ -132,6 +132,21 @@ def test_plan_run_cancel_resume_read(lab):
         states = lab.run("print(sorted(run.study.trials_df()['state'].unique()), len(run.study.trials_df()))")
         assert states == "['complete'] 6\n"
         assert lab.run("print(len(run.study.summary()))") == "3\n"
+        assert lab.run("print(rl.report(run.study, 'report.html'))") == "report.html\n"
+    _look_at_report(lab)
+
+
+def _look_at_report(lab):
+    """The report opens from the disk, raises nothing and fetches nothing."""
+    errors, fetched = [], []
+    page = lab.page.context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto((lab.folder / "report.html").as_uri())
+    page.screenshot(path=lab.shots / "report.png")
+    page.close()
+    assert errors == []
+    assert [url for url in fetched if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 def test_nothing_that_comes_from_data_is_executed(lab):

@@ -36,6 +36,7 @@ _MOVES = """async ([slider, picture]) => {
 @pytest.fixture(scope="module")
 def lab(root, tmp_path_factory):
     """One JupyterLab and one page for all tests here."""
+    pytest.importorskip("playwright.sync_api")
     from browser import lab_in_chromium
 
     shots = Path(os.environ.get("REALTIME_LAB_SHOTS") or tmp_path_factory.mktemp("shots"))

@@ -7,6 +7,7 @@ import pytest
 
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import PlanError, StudyLockedError
+from realtime_lab.session import mocked
 from realtime_lab.sweep import Progress, SweepPlan
 from realtime_lab.widgets.run_panel import RunPanel
 from realtime_lab.widgets.run_view import GrowingPlot, progress_html
@@ -94,13 +95,27 @@ def test_cancel_keeps_the_study_and_resume_goes_on():
     bench.started.wait(5)
     bench.sweeps[0].progress = progress(4)
     bench.running.cancel()
-    assert bench.running.state == "stopping"
+    assert bench.running.state in ("stopping", "cancelled")
     bench.look.release()
     assert bench.running.wait(5) and bench.running.state == "cancelled" and bench.running.resumable
     bench.started.clear()
     assert bench.running.run()
     bench.end()
     assert bench.running.progress.done == 10 and not bench.running.resumable
+
+
+def test_where_and_under_which_limits_to_run_is_passed_on():
+    seen = []
+
+    def start(plan, *where, **limits):
+        seen.append((plan, where, limits))
+        raise StudyLockedError("enough")
+
+    running = Running(PLAN, lambda: None, mocked("observed"), "s.sqlite", 2, True, 1.5, start)
+    running.run()
+    assert running.wait(5)
+    limits = {"progress": False, "allow_unmodelled": True, "max_usd": 1.5}
+    assert seen == [(PLAN, (mocked("observed"), "s.sqlite", 2), limits)]
 
 
 def test_cancelling_what_is_not_under_way_does_nothing():

@@ -5,6 +5,7 @@ import pytest
 from realtime_lab.audio import babble, clean, load_scripts, telephone
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import PlanError, ScriptError
+from realtime_lab.session import mocked
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.sweep_form import MOST_SETTINGS, Axis, SweepForm
@@ -99,6 +100,12 @@ def test_scripts_of_ones_own_can_be_chosen_beside_the_shipped_sets():
     assert made.plan.scripts == scripts and made.script_set == "orders (2 scripts)"
     made.script_set = "holds"
     assert {script.set_name for script in made.plan.scripts} == {"holds"}
+
+
+def test_a_target_is_part_of_the_plan_and_is_what_is_estimated():
+    made = form(target=mocked("observed"))
+    assert made.plan.target == mocked("observed")
+    assert SweepPanel(BASE, space=SPACE, target=mocked("observed")).plan == made.plan
 
 
 def test_a_folder_that_is_not_there_is_one_clear_error():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ipywidgets as W  # noqa: N812
 
-from realtime_lab.session import Mocked
+from realtime_lab.session import Target
 from realtime_lab.sweep import Study, SweepPlan, start_sweep
 from realtime_lab.widgets.pace import Pace
 from realtime_lab.widgets.panel import Panel, button, html_part, row
@@ -29,21 +29,23 @@ class RunPanel(Panel):
         store: The study file; default: `runs/<plan hash>.sqlite`.
         workers: Worker processes; None: one per core.
         allow_unmodelled: Run although the plan varies a field that the mocked server ignores.
+        max_usd: Most that may be spent on a paid target.
         start: Starts a sweep; default: `start_sweep`.
     """
 
     def __init__(
         self,
         plan: SweepPlan | Planned,
-        target: Mocked | None = None,
+        target: Target | None = None,
         store: str | Path | None = None,
         workers: int | None = None,
         *,
         allow_unmodelled: bool = False,
+        max_usd: float | None = None,
         start: SweepStarter = start_sweep,
     ) -> None:
         super().__init__("rl-run-panel")
-        self.running = Running(plan, self._on_change, target, store, workers, allow_unmodelled, start)
+        self.running = Running(plan, self._on_change, target, store, workers, allow_unmodelled, max_usd, start)
         self.pace = Pace(self.guarded(self._refresh, "refresh"))
         begin, stop = self.guarded(self._begin), self.guarded(self.running.cancel)
         self.run = button("Run", "rl-run", begin, "Start the sweep", "primary")

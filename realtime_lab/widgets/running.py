@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
-from realtime_lab.session import Mocked
+from realtime_lab.session import Target
 from realtime_lab.sweep import Progress, Study, SweepPlan, start_sweep
 from realtime_lab.widgets.markup import error_text
 from realtime_lab.widgets.pace import UPDATE_S
@@ -57,12 +57,13 @@ class SweepStarter(Protocol):
     def __call__(
         self,
         plan: SweepPlan,
-        target: Mocked | None,
+        target: Target | None,
         store: str | Path | None,
         workers: int | None,
         *,
         progress: bool,
         allow_unmodelled: bool,
+        max_usd: float | None,
     ) -> SweepHandle: ...
 
 
@@ -77,6 +78,7 @@ class Running:
         store: The study file; default: the plan's own.
         workers: Worker processes; None: one per core.
         allow_unmodelled: Run although the plan varies a field that the mocked server ignores.
+        max_usd: Most that may be spent on a paid target.
         start: Starts a sweep.
         pause: Waits between two looks, seconds.
     """
@@ -85,16 +87,18 @@ class Running:
         self,
         source: SweepPlan | Planned,
         on_change: Callable[[], None],
-        target: Mocked | None = None,
+        target: Target | None = None,
         store: str | Path | None = None,
         workers: int | None = None,
         allow_unmodelled: bool = False,
+        max_usd: float | None = None,
         start: SweepStarter = start_sweep,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source, self._on_change = source, on_change
         self._target, self._store, self._workers = target, store, workers
-        self._allow_unmodelled, self._start, self._pause = allow_unmodelled, start, pause
+        self._allow_unmodelled, self._max_usd = allow_unmodelled, max_usd
+        self._start, self._pause = start, pause
         self._lock = threading.Lock()
         self._wanted = True
         self._handle: SweepHandle | None = None
@@ -169,7 +173,8 @@ class Running:
 
     def _watch(self, plan: SweepPlan) -> State:
         where = (plan, self._target, self._store, self._workers)
-        handle = self._start(*where, progress=False, allow_unmodelled=self._allow_unmodelled)
+        allowed, most = self._allow_unmodelled, self._max_usd
+        handle = self._start(*where, progress=False, allow_unmodelled=allowed, max_usd=most)
         with self._lock:
             self._handle, self.study = handle, handle.study
             if self._wanted:

@@ -17,6 +17,7 @@ from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.audio.conditions import CONDITION_KINDS, ConditionKind
 from realtime_lab.config import FIELDS, FieldInfo, SessionConfig, field_info, short_path
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
+from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.widgets.markup import problem_text
 
@@ -70,6 +71,7 @@ class SweepForm:
         conditions: What the line sounds like.
         repeats: How often everything is done.
         seed: Decides the order.
+        target: What answers; None: the mocked server.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -83,8 +85,9 @@ class SweepForm:
         conditions: Sequence[Condition] | None = None,
         repeats: int = 1,
         seed: int = 0,
+        target: Target | None = None,
     ) -> None:
-        self._base = base
+        self._base, self._target = base, target
         self._loaded: dict[str, tuple[Script, ...]] = {}
         self.sets = script_sets()
         """Names to choose scripts by: the shipped sets, and what was given."""
@@ -127,7 +130,7 @@ class SweepForm:
         if base is None or scripts is None:
             return
         try:
-            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed)
+            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed, target=self._target)
         except ConfigError as error:
             said = {problem.path for problem in self.problems}
             self.problems += [problem for problem in error.errors if problem.path not in said]

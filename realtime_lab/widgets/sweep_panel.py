@@ -10,6 +10,7 @@ import ipywidgets as W  # noqa: N812
 
 from realtime_lab.audio import Condition
 from realtime_lab.config import ServerVad, SessionConfig
+from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.widgets.markup import badge, figure, hint, notice, text
 from realtime_lab.widgets.panel import Panel, button, html_part, row
@@ -30,6 +31,7 @@ class SweepPanel(Panel):
         conditions: What the line sounds like; default: clean.
         repeats: How often everything is done.
         seed: Decides the order and every draw.
+        target: What answers, and what it costs; default: the mocked server.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -44,10 +46,11 @@ class SweepPanel(Panel):
         conditions: Sequence[Condition] | None = None,
         repeats: int = 1,
         seed: int = 0,
+        target: Target | None = None,
     ) -> None:
         super().__init__("rl-sweep-panel")
         base = base if base is not None else SessionConfig(turn_detection=ServerVad())
-        self.form = SweepForm(base, scripts, space, conditions, repeats, seed)
+        self.form = SweepForm(base, scripts, space, conditions, repeats, seed, target)
         self.axes = W.VBox([], layout=W.Layout(width="100%"))
         self.axes.add_class("rl-axes")
         self.add = button("Add an axis", "rl-add-axis", self.guarded(self._add_axis))

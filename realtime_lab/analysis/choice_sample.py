@@ -238,6 +238,8 @@ def block_draws(blocks: Blocks, rows: int, seed: int, count: int = REPLICATES) -
         count: Replicates.
     """
     enough = int(min(count, max(200, _MOST_CELLS // max(rows, blocks.total, 1))))
+    if not blocks.total:  # nothing to draw from, such as no pair of uncut turns
+        return np.zeros((enough, 0), dtype=np.int64)
     rng = np.random.default_rng(seed)
     return rng.multinomial(blocks.total, np.full(blocks.total, 1.0 / blocks.total), size=enough)
 

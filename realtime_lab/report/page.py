@@ -96,8 +96,9 @@ class Page:
         asked = self.question
         self.best = best_setting(self.study, asked.minimize, asked.where, asked.condition, asked.seed)
         old = old_setting(self.plan) if asked.old is None else dict(self.plan.only(asked.old).settings[0])
-        self.old = next(one for one in self.swept if one.setting == old)
-        self.new = next(one for one in self.swept if one.setting == self.best.closest)
+        # A part of a plan need not hold the setting that callers have today: then the first one stands for it.
+        self.old = next((one for one in self.swept if one.setting == old), self.swept[0])
+        self.new = next((one for one in self.swept if one.setting == self.best.closest), self.old)
         if self.best.outcome == "n too small":
             self.new = self.old
 

@@ -82,9 +82,17 @@ def demo(
         shown = summary[summary["max_output_tokens"] == math.inf]
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
         typer.echo(f"{LEGEND}\n\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
-        typer.echo(f"{len(plan.trials)} sessions, table and plot in {time.monotonic() - started_s:.0f} s. Written:")
-        for name in ("study.sqlite", "summary.csv", "tradeoff.png"):
+        _write_report(study, out / "report.html")
+        typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
+        for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
             typer.echo(f"  {out / name}")
+
+
+def _write_report(study: Study, path: Path, **asked: Any) -> None:
+    """One HTML file; imported when wanted, so that other commands start quickly."""
+    from realtime_lab.report.writing import report as write_report
+
+    write_report(study, path, **asked)
 
 
 @app.command()
@@ -114,12 +122,11 @@ def report(
 ) -> None:
     """Write the study at STUDY as one HTML file: what to do, how sure that is, table, plots, turns to hear."""
     with _plain_ends():
-        from realtime_lab.report.writing import report as write_report
         from realtime_lab.sweep import Study
 
         limits = {} if where is None else {"where": where}
-        written = write_report(Study.open(study), out, private=private, **limits)
-        typer.echo(f"Written:\n  {written}")
+        _write_report(Study.open(study), out, private=private, **limits)
+        typer.echo(f"Written:\n  {out}")
 
 
 @app.command()

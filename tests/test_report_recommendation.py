@@ -44,7 +44,7 @@ def test_a_winner_says_what_is_gained_and_lost_and_how_sure():
     assert (made.new, made.old) == ("silence_duration_ms 500", "silence_duration_ms 300")
     assert [change.verdict for change in made.changes] == ["better", "worse"]
     assert made.sentences[0].endswith("kept their turn more often; in exchange, answers came later.")
-    assert "How sure: none of 1 other setting within the limits does as well on these calls." in made.sentences
+    assert "How sure: the other setting within the limits does worse on these calls." in made.sentences
     assert made.sentences[-1] == "Not verified against a live service: the server was mocked."
 
 

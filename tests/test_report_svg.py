@@ -26,7 +26,7 @@ def test_ids_are_the_figures_own_and_every_reference_is_kept():
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     assert ids and all(name.startswith("one-") for name in ids)
     refs = {value[1:] for element in root.iter() for key, value in element.attrib.items() if key.endswith("href")}
-    clips = {v[6:-1] for e in root.iter() for v in e.attrib.values() if v.startswith("url(#")}
+    clips = {v[5:-1] for e in root.iter() for v in e.attrib.values() if v.startswith("url(#")}
     assert refs <= ids and clips <= ids
     other = {element.attrib["id"] for element in ET.fromstring(made("two")).iter() if "id" in element.attrib}
     assert not ids & other
@@ -49,8 +49,5 @@ def test_hostile_text_is_text(payload):
     root = ET.fromstring(inline_svg(root_figure(axes), "x", payload.replace("\x00", "")))
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert tags <= {"svg", "g", "defs", "path", "use", "text", "clipPath", "rect", "tspan"}
-    assert any(
-        plain(payload, 200) == "".join(element.itertext()).strip()
-        for element in root.iter()
-        if element.tag.endswith("text")
-    )
+    shown = ["".join(element.itertext()).strip() for element in root.iter() if element.tag.endswith("text")]
+    assert plain(payload, 200) in shown

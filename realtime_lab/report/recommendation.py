@@ -207,12 +207,10 @@ def _costs(best: Best, rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, 
 def _sure(best: Best, limits: Where) -> Iterator[str]:
     if best.outcome == "best":
         others = best.n_candidates - 1
-        many = plural(others, "other setting")
-        yield (
-            f"How sure: none of {many} within the limits does as well on these calls."
-            if others
-            else ("How sure: it is the only setting tried within the limits.")
-        )
+        yield {
+            0: "How sure: it is the only setting tried within the limits.",
+            1: "How sure: the other setting within the limits does worse on these calls.",
+        }.get(others, f"How sure: none of {others} other settings within the limits does as well on these calls.")
     elif best.outcome == "undecided":
         many = plural(len(best.rivals), "other setting")
         yield (

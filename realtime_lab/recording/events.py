@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from realtime_lab.audio.script import Interval
 from realtime_lab.protocol.events import AnyEvent
+from realtime_lab.recording.view import recording_html
 
 __all__ = ["AppendRun", "Header", "RecordedEvent", "Recording", "ReferenceTurn"]
 
@@ -137,6 +138,9 @@ class Recording(Struct, frozen=True, kw_only=True):
     def server_events(self) -> list[AnyEvent]:
         """The server's events, in the order they were received."""
         return [entry.event for entry in self.events if entry.direction == "server"]
+
+    def _repr_html_(self) -> str:
+        return recording_html(self)
 
 
 def _sent_in_run(run: AppendRun, audio_ms: float) -> float | None:

@@ -17,11 +17,22 @@ SPACE = {"silence_duration_ms": [300, 1000]}
 
 
 def made_study(
-    folder, *, text=None, words=None, private=False, name="study.sqlite", space=None, source=None, repeats=1, scripts=1
+    folder,
+    *,
+    text=None,
+    words=None,
+    changes=None,
+    private=False,
+    name="study.sqlite",
+    space=None,
+    source=None,
+    repeats=1,
+    scripts=1,
 ):
     """A study of two settings; `words` replaces the scripts' texts, `text` every text that anybody can choose."""
     words = words or text
     base = SessionConfig(model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="m"))
+    base = base.with_values(changes or {})
     target = mocked()
     spoken = []
     for number, script in enumerate(load_scripts("orders")[:scripts]):

@@ -22,7 +22,8 @@ from realtime_lab.report.writing import report
 
 TAGS = set(
     "html head meta title style body main section h1 h2 h3 p span b strong code pre q br ul li dl dt dd div figure "
-    "figcaption details summary table thead tbody tr th td audio svg defs g path use text clippath rect tspan".split()
+    "figcaption details summary table thead tbody tr th td wbr audio "
+    "svg defs g path use text clippath rect tspan".split()
 )
 
 
@@ -179,6 +180,21 @@ def test_automatic_labels_are_called_provisional(study, monkeypatch):
     page = ReportPage(study, Question(where="cutoff_rate <= 1"), False)
     assert "provisional" in " ".join(page.recommendation().sentences)
     assert any("found automatically" in limit for limit in limits(page.plan, page.trials, page.turns, True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "latency"),
+    [
+        ({}, "response_latency_ms"),
+        ({"output_modalities": ["text"]}, "first_byte_latency_ms"),
+        ({"create_response": False}, "endpoint_delay_ms"),
+    ],
+)
+def test_what_waiting_is_follows_what_the_sessions_answer(tmp_path, changes, latency):
+    page = ReportPage(made_study(tmp_path, changes=changes), Question(), False)
+    assert page.wait.latency == latency
+    assert ("truncated_rate" in page.where) is ("create_response" not in changes)
+    assert page.recommendation().words <= 120
 
 
 def test_one_setting_is_kept(tmp_path):

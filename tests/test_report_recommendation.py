@@ -11,7 +11,7 @@ from realtime_lab.analysis.choice_words import setting_words
 from realtime_lab.analysis.summary import summary
 from realtime_lab.audio import babble, clean
 from realtime_lab.config import ServerVad, SessionConfig
-from realtime_lab.report.recommendation import MAX_WORDS, old_setting, recommend
+from realtime_lab.report.recommendation import MAX_WORDS, WAITS, old_setting, recommend
 from realtime_lab.report.table import setting_table
 from realtime_lab.sweep.chosen import best_setting, compare_settings, swept_settings
 from realtime_lab.sweep.plan import SweepPlan
@@ -35,7 +35,7 @@ def recommended(study, old_ms=300, where=LIMIT, evidence="12 scripts", mocked=Tr
     conditions = [condition.name for condition in study.plan.conditions]
     rows = {name: tuple(by.get((setting_words(one.cells), name), {}) for one in (old, new)) for name in conditions}
     limits = parse_where(where, list(by[next(iter(by))]))
-    return recommend(best, old, new, comparison, rows, limits, evidence, mocked)
+    return recommend(best, old, new, comparison, rows, limits, WAITS[0], evidence, mocked)
 
 
 def test_a_winner_says_what_is_gained_and_lost_and_how_sure():
@@ -57,7 +57,10 @@ def test_the_other_way_round():
 def test_a_limit_that_nobody_keeps_recommends_nothing():
     made = recommended(MadeUpStudy(), where="cutoff_rate <= 0.05 and response_latency_ms_p50 <= 100")
     assert made.headline == "No setting tried is good enough yet"
-    assert "How sure: none of 3 settings keeps cut-offs at most 5 % and a median wait at most 100." in made.sentences
+    assert (
+        "How sure: none of 3 settings keeps cut-offs at most 5 % and a median response latency at most 100."
+        in made.sentences
+    )
 
 
 def test_equal_settings_are_undecided():

@@ -36,16 +36,16 @@ _SOURCES = {
 _OWN_CALLS = "path/to/your/calls"
 
 
-def definitions() -> tuple[tuple[str, str], ...]:
-    """(term, meaning) of every word the report uses."""
+def definitions(wait: str) -> tuple[tuple[str, str], ...]:
+    """(term, meaning) of every word the report uses.
+
+    Args:
+        wait: What waiting is.
+    """
     return (
         ("hold", "a pause inside the caller's turn, after which the caller goes on"),
         ("cut off", "holds in which the server took the turn although the caller was not done, over all holds played"),
-        (
-            "wait",
-            "from the end of the caller's turn to the first audible sound of the answer; over turns that were not "
-            "cut, so that cutting callers off cannot make it look shorter",
-        ),
+        ("wait", f"{wait}; over turns that were not cut, so that cutting callers off cannot make it look shorter"),
         ("late", "not answered within 5 s after the end of the turn: such turns count as later than all others"),
         ("answered", "turns answered in time, over all turns that were observed long enough to tell"),
         ("answer broken off", "answers that reached max_output_tokens before they were complete"),

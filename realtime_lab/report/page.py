@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
+from realtime_lab.analysis.choice_compare import Comparison
 from realtime_lab.analysis.choice_groups import plain_row
 from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.choice_words import plural, setting_words
@@ -25,7 +26,7 @@ from realtime_lab.plots.timeline_data import timeline_info
 from realtime_lab.plots.tradeoff_axes import draw_tradeoff
 from realtime_lab.plots.tradeoff_data import tradeoff_info
 from realtime_lab.report import method
-from realtime_lab.report.recommendation import Recommendation, old_setting, recommend
+from realtime_lab.report.recommendation import WAITS, Recommendation, old_setting, recommend
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
 from realtime_lab.report.svg import colour_variables, inline_svg
 from realtime_lab.report.table import SettingTable, setting_table
@@ -45,8 +46,10 @@ _HERE = Path(__file__).parent
 class Question(NamedTuple):
     """What the report is to answer."""
 
-    minimize: str = "response_latency_ms_p50"
-    where: str = "cutoff_rate <= 0.05 and truncated_rate <= 0.05"
+    minimize: str | None = None
+    """Column of the summary that should be low; None: the median wait."""
+    where: str | None = None
+    """Limits; None: cut-offs and broken-off answers of at most 5 %, as far as the study can tell."""
     condition: str | None = None
     """None: the plan's first."""
     old: Any = None
@@ -94,13 +97,36 @@ class Page:
         self.mocked = bool(self.turns["target"].astype("string").str.startswith("mocked").any())
         self.swept = swept_settings(self.study)
         asked = self.question
-        self.best = best_setting(self.study, asked.minimize, asked.where, asked.condition, asked.seed)
+        self.wait = next((wait for wait in WAITS if self.turns[wait.latency].notna().any()), WAITS[0])
+        self.where = " and ".join(self._limits()) if asked.where is None else asked.where
+        self.best = best_setting(self.study, asked.minimize or self.wait.name, self.where, asked.condition, asked.seed)
         old = old_setting(self.plan) if asked.old is None else dict(self.plan.only(asked.old).settings[0])
         # A part of a plan need not hold the setting that callers have today: then the first one stands for it.
         self.old = next((one for one in self.swept if one.setting == old), self.swept[0])
         self.new = next((one for one in self.swept if one.setting == self.best.closest), self.old)
-        if self.best.outcome == "n too small":
+        if self.best.outcome == "n too small" and self.row(self.old, self.best.condition):
             self.new = self.old
+        self.comparison = self._compared()
+
+    def _limits(self) -> Iterator[str]:
+        """The usual limits on what there are figures of."""
+        for name in ("cutoff_rate", "truncated_rate"):
+            if self.summary[name].notna().any():
+                yield f"{name} <= 0.05"
+
+    def _compared(self) -> Comparison | None:
+        """New against old. Where the old setting has no turns to compare, it is left out."""
+        if self.new.setting == self.old.setting:
+            return None
+        others = max(1, len(self.swept) - 1)
+        try:
+            found = compare_settings(self.study, self.old.setting, self.new.setting, others, self.question.seed)
+        except RealtimeLabError:
+            found = None
+        if found is None or found.row(self.best.condition, "cutoff_rate") is None:
+            self.old = self.new
+            return None
+        return found
 
     @cached_property
     def summary_rows(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -122,21 +148,15 @@ class Page:
 
     def recommendation(self) -> Recommendation:
         """What to do."""
-        same = self.new.setting == self.old.setting
-        comparison = None
-        if not same:
-            comparison = compare_settings(
-                self.study, self.old.setting, self.new.setting, max(1, len(self.swept) - 1), self.question.seed
-            )
         conditions = dict.fromkeys((self.best.condition, *(condition for _, condition in self.summary_rows)))
         rows = {name: (self.row(self.old, name), self.row(self.new, name)) for name in conditions}
         heard = method.evidence(self.plan, self.turns)
-        limits = parse_where(self.question.where, list(self.summary.columns))
-        return recommend(self.best, self.old, self.new, comparison, rows, limits, heard, self.mocked)
+        limits = parse_where(self.where, list(self.summary.columns))
+        return recommend(self.best, self.old, self.new, self.comparison, rows, limits, self.wait, heard, self.mocked)
 
     def table(self) -> SettingTable:
         """Every setting."""
-        return setting_table(self.swept, self.summary_rows, self.best, self.old, self.new)
+        return setting_table(self.swept, self.summary_rows, self.best, self.old, self.new, self.wait.latency)
 
     @cached_property
     def found(self) -> Example | None:
@@ -166,7 +186,7 @@ class Page:
 
     def tradeoff(self) -> Picture:
         """Cut-offs against waiting."""
-        info = tradeoff_info(self.summary)
+        info = tradeoff_info(self.summary, latency=self.wait.latency)
         axes = draw_tradeoff(info, new_axes(9.6, 5.2))
         return Picture(_svg(axes, "trade", "Cut-off rate against median response latency, per setting"), "")
 
@@ -175,7 +195,7 @@ class Page:
         settings = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
         if self.old.setting == self.new.setting:
             settings = {setting_words(self.old.cells): self.old.cells}
-        info = ecdf_info(self.turns, settings=settings, condition=self.best.condition)
+        info = ecdf_info(self.turns, latency=self.wait.latency, settings=settings, condition=self.best.condition)
         axes = draw_ecdf(info, new_axes(7.2, 4.0))
         caption = (
             f"Share of turns answered by then, in {self.best.condition}; cut turns are left out, unanswered ones never "
@@ -191,7 +211,7 @@ class Page:
         marks = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
         if self.old.setting == self.new.setting:
             del marks["old"]
-        for number, value in enumerate(("cutoff_rate", "response_latency_ms_p50")):
+        for number, value in enumerate(("cutoff_rate", self.wait.name)):
             info = heatmap_info(
                 self.summary, value=value, condition=self.best.condition, at=dict(self.new.cells), marks=marks
             )
@@ -274,7 +294,7 @@ class Page:
             "maps": list(self.maps()),
             "timelines": list(self.timelines()),
             "worst": list(self.worst()),
-            "definitions": method.definitions(),
+            "definitions": method.definitions(self.wait.meaning),
             "statistics": list(method.statistics(self.best, len(self.swept))),
             "limits": list(method.limits(self.plan, self.trials, self.turns, self.mocked)),
             "environment": list(method.environment(self.plan, self.trials)),

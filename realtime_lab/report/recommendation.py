@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from realtime_lab.analysis.choice_compare import Comparison
 from realtime_lab.analysis.choice_values import Best
@@ -20,14 +20,37 @@ from realtime_lab.errors import ConfigError, PlanError
 from realtime_lab.sweep.chosen import Swept
 from realtime_lab.sweep.plan import SweepPlan
 
-__all__ = ["MAX_WORDS", "Change", "Recommendation", "old_setting", "recommend"]
+__all__ = ["MAX_WORDS", "WAITS", "Change", "Recommendation", "Wait", "old_setting", "recommend"]
 
 MAX_WORDS = 120
 Verdict = Literal["better", "worse", "no difference shown", "unknown"]
-_CUT, _WAIT, _ANSWERED, _TRUNCATED = "cutoff_rate", "response_latency_ms_p50", "answered_rate", "truncated_rate"
-_EASY = {_CUT: "cut-offs", _TRUNCATED: "broken-off answers", _ANSWERED: "answered turns", _WAIT: "a median wait"}
-_HEADS = {_CUT: "Cut off in a pause", _WAIT: "Wait for an answer"}
+_CUT, _ANSWERED, _TRUNCATED = "cutoff_rate", "answered_rate", "truncated_rate"
+_EASY = {_CUT: "cut-offs", _TRUNCATED: "broken-off answers", _ANSWERED: "answered turns"}
 _LONGEST_SETTING = 160
+
+
+class Wait(NamedTuple):
+    """What waiting is in a study: for sound, for text, or for the end of the turn where nothing is answered."""
+
+    latency: str
+    """Column of the turns frame."""
+    head: str
+    """What it is, for everybody."""
+    meaning: str
+    """Its definition."""
+
+    @property
+    def name(self) -> str:
+        """Its median in the summary."""
+        return f"{self.latency}_p50"
+
+
+WAITS = (
+    Wait("response_latency_ms", "Wait for an answer", "from the end of the caller's turn to the first audible answer"),
+    Wait("first_byte_latency_ms", "Wait for an answer", "from the end of the caller's turn to the answer's first text"),
+    Wait("endpoint_delay_ms", "Wait for the end of the turn", "from the end of the caller's turn to its endpoint"),
+)
+"""The first that a study has counts."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,7 @@ def recommend(
     comparison: Comparison | None,
     rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
     limits: Where,
+    wait: Wait,
     evidence: str,
     mocked: bool,
 ) -> Recommendation:
@@ -106,14 +130,17 @@ def recommend(
         comparison: New against old; None when they are one.
         rows: By condition, the summary of the old and of the new setting; empty where it has no turns.
         limits: What settings had to keep.
+        wait: What waiting is.
         evidence: How much was played, in words.
         mocked: The server was mocked.
     """
-    changes = tuple(_changes(best.condition, rows[best.condition], comparison)) if comparison is not None else ()
+    changes: tuple[Change, ...] = ()
+    if comparison is not None:
+        changes = tuple(_changes(best.condition, rows[best.condition], comparison, wait))
     differing = [name for name in new.setting if new.setting[name] != old.setting[name]] or list(new.setting)
     told = [setting_words({name: one.setting[name] for name in differing})[:_LONGEST_SETTING] for one in (new, old)]
-    sentences = [_gains(rows[best.condition], bool(changes)), *_costs(best, rows), *_sure(best, limits)]
-    optional = [f"Heard: {evidence}.", *_elsewhere(best, rows)]
+    sentences = [_gains(rows[best.condition], wait.name, bool(changes)), *_costs(best, rows), *_sure(best, limits)]
+    optional = [f"Heard: {evidence}.", *_elsewhere(best, rows, wait.name)]
     last = ["Not verified against a live service: the server was mocked."] if mocked else []
     made = Recommendation(_headline(best, changes), told[0], told[1], changes, (*sentences, *optional, *last))
     while made.words > MAX_WORDS and len(optional) + len(sentences) > 1:
@@ -123,9 +150,9 @@ def recommend(
 
 
 def _changes(
-    condition: str, rows: tuple[Mapping[str, Any], Mapping[str, Any]], comparison: Comparison
+    condition: str, rows: tuple[Mapping[str, Any], Mapping[str, Any]], comparison: Comparison, wait: Wait
 ) -> Iterator[Change]:
-    for name, head in _HEADS.items():
+    for name, head in ((_CUT, "Cut off in a pause"), (wait.name, wait.head)):
         old, new = (row.get(name) for row in rows)
         found = comparison.row(condition, name) or {}
         change, low, high = (found.get(f"difference{end}") for end in ("", "_low", "_high"))
@@ -182,16 +209,22 @@ _WAYS = {
 }
 
 
-def _gains(rows: tuple[Mapping[str, Any], Mapping[str, Any]], changed: bool) -> str:
+def _gains(rows: tuple[Mapping[str, Any], Mapping[str, Any]], wait: str, changed: bool) -> str:
     """What happens to callers: of these calls only, the intervals say how far it carries."""
+    old, new = rows
     if not changed:
-        cut, wait = amount(_CUT, rows[1].get(_CUT)), amount(_WAIT, rows[1].get(_WAIT))
-        return f"On these calls, {_WHO} were cut off in {cut} of pauses; answers came after {wait}."
-    signs = []
-    for name in (_CUT, _WAIT):
-        old, new = (row.get(name) for row in rows)
-        signs.append(0 if old is None or new is None else (new > old) - (new < old))
-    return f"On these calls, {_WAYS[signs[0], signs[1]]}"
+        cut = amount(_CUT, new.get(_CUT))
+        after = f"; answers came after {amount(wait, new[wait])}" if new.get(wait) is not None else ""
+        return f"On these calls, {_WHO} were cut off in {cut} of pauses{after}."
+    known = old.get(wait) is not None and new.get(wait) is not None
+    signs = (_sign(old.get(_CUT), new.get(_CUT)), _sign(old.get(wait), new.get(wait)))
+    if not known:
+        return f"On these calls, {_WAYS[signs[0], 0] if signs[0] else 'callers were cut off as often as before.'}"
+    return f"On these calls, {_WAYS[signs]}"
+
+
+def _sign(old: float | None, new: float | None) -> int:
+    return 0 if old is None or new is None else (new > old) - (new < old)
 
 
 def _costs(best: Best, rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Iterator[str]:
@@ -221,15 +254,17 @@ def _sure(best: Best, limits: Where) -> Iterator[str]:
     elif best.outcome == "provisional":
         yield "How sure: provisional. Pauses were found automatically, which crowns no winner."
     elif best.outcome == "none":
-        wanted = " and ".join(f"{_EASY.get(limit.name, label_of(limit.name))} {limit.bound}" for limit in limits.limits)
+        wanted = " and ".join(
+            f"{_EASY.get(limit.name, f'a {label_of(limit.name)}')} {limit.bound}" for limit in limits.limits
+        )
         yield f"How sure: none of {plural(best.n_settings, 'setting')} keeps {wanted or 'its answers in time'}."
     else:
         yield best.sentence
 
 
-def _elsewhere(best: Best, rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Iterator[str]:
+def _elsewhere(best: Best, rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], wait: str) -> Iterator[str]:
     for condition, (_, new) in rows.items():
-        cut, wait = new.get(_CUT), new.get(_WAIT)
-        if condition != best.condition and cut is not None and wait is not None:
-            after = "answers too late" if math.isinf(wait) else f"answers after {amount(_WAIT, wait)}"
+        cut, waited = new.get(_CUT), new.get(wait)
+        if condition != best.condition and cut is not None and waited is not None:
+            after = "answers too late" if math.isinf(waited) else f"answers after {amount(wait, waited)}"
             yield f"In {condition}: {amount(_CUT, cut)} cut off, {after}."

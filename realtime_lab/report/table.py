@@ -16,14 +16,6 @@ SHOWN_ROWS = 10
 """Rows that are shown at once, unless more are pointed out; the others are folded."""
 MOST_ROWS = 30
 _SIDE_CONDITIONS = 2
-_MAIN = (
-    ("cutoff_rate", "cut off"),
-    ("response_latency_ms_p50", "wait, median"),
-    ("response_latency_ms_p95", "wait, p95"),
-    ("answered_rate", "answered"),
-    ("truncated_rate", "answer broken off"),
-)
-_SIDE = _MAIN[:2]
 _BELOW = {
     "cutoff_rate": ("n_cut_holds", "n_holds"),
     "answered_rate": ("n_answered", "n_decided"),
@@ -66,7 +58,12 @@ class SettingTable(NamedTuple):
 
 
 def setting_table(
-    swept: Sequence[Swept], rows: Mapping[tuple[str, str], Mapping[str, Any]], best: Best, old: Swept, new: Swept
+    swept: Sequence[Swept],
+    rows: Mapping[tuple[str, str], Mapping[str, Any]],
+    best: Best,
+    old: Swept,
+    new: Swept,
+    latency: str = "response_latency_ms",
 ) -> SettingTable:
     """Lay out the table: the settings that are pointed out first, then by cut-offs and waiting.
 
@@ -76,26 +73,30 @@ def setting_table(
         best: The choice.
         old: The old setting.
         new: The new one.
+        latency: What waiting is measured by.
     """
+    side_columns = (("cutoff_rate", "cut off"), (f"{latency}_p50", "wait, median"))
+    rates = (("answered_rate", "answered"), ("truncated_rate", "answer broken off"))
+    all_columns = (*side_columns, (f"{latency}_p95", "wait, p95"), *rates)
     conditions = list(dict.fromkeys(condition for _, condition in rows))
     others = tuple(name for name in conditions if name != best.condition)[:_SIDE_CONDITIONS]
     main = {words: row for (words, condition), row in rows.items() if condition == best.condition}
-    columns = tuple(entry for entry in _MAIN if any(row.get(entry[0]) is not None for row in main.values()))
+    columns = tuple(entry for entry in all_columns if any(row.get(entry[0]) is not None for row in main.values()))
     placed: list[tuple[tuple[float, ...], SettingRow]] = []
     for one in swept:
         words = setting_words(one.cells)
         row = main.get(words, {})
         marks = tuple(_marks(one, best, old, new))
-        sides = tuple(_cells(rows.get((words, name), {}), _SIDE) for name in others)
+        sides = tuple(_cells(rows.get((words, name), {}), side_columns) for name in others)
         values = tuple(setting_words({"": value}).strip() for value in one.cells.values())
-        figures = (row.get("cutoff_rate"), row.get("response_latency_ms_p50"))
+        figures = (row.get("cutoff_rate"), row.get(f"{latency}_p50"))
         order = (_place(marks), *(math.inf if value is None else float(value) for value in figures))
         placed.append((order, SettingRow(marks, values, _cells(row, columns), sides)))
     ordered = [row for _, row in sorted(placed, key=lambda entry: entry[0])]
     shown = len(ordered) if len(ordered) <= SHOWN_ROWS + 2 else max(SHOWN_ROWS, sum(bool(row.marks) for row in ordered))
     shown = min(shown, MOST_ROWS)
     axes = tuple(swept[0].cells) if swept else ()
-    heads, side_heads = (tuple(head for _, head in entries) for entries in (columns, _SIDE))
+    heads, side_heads = (tuple(head for _, head in entries) for entries in (columns, side_columns))
     return SettingTable(axes, best.condition, heads, others, side_heads, tuple(ordered[:shown]), tuple(ordered[shown:]))
 
 

@@ -23,8 +23,8 @@ def report(
     path: str | Path = "report.html",
     *,
     private: bool = False,
-    minimize: str = Question().minimize,
-    where: str = Question().where,
+    minimize: str | None = None,
+    where: str | None = None,
     condition: str | None = None,
     old: Any = None,
 ) -> Path:
@@ -34,8 +34,9 @@ def report(
         study: The study.
         path: The file to write; an older one is replaced.
         private: Put the sound and the words of private scripts, such as your own calls, into the file.
-        minimize: The column of the summary that should be low.
-        where: Limits on its columns; see `Study.best`.
+        minimize: The column of the summary that should be low; None: the median wait for an answer.
+        where: Limits on its columns, as in `Study.best`; None: cut-offs and answers broken off at the token limit of
+            at most 5 %, as far as the study can tell.
         condition: The acoustic condition to choose in; None: the plan's first.
         old: The setting to compare with: swept values by name, or a configuration; None: the base's own, or the
             documented defaults, where they are in the grid, else the grid's first.

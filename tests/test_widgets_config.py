@@ -70,6 +70,8 @@ def test_every_preset_comes_out_as_it_went_in(panel, name):
     assert panel.error_strip.value == ""
 
 
+@hypothesis.example(SessionConfig(model="{"))
+@hypothesis.example(SessionConfig(transcription=Transcription(model="m", keywords=("", " x", "[", "a,b"))))
 @hypothesis.given(config=configs)
 def test_any_configuration_comes_out_as_it_went_in(config):
     assert ConfigForm(config).config == config

@@ -176,9 +176,14 @@ def written(row: Row, value: object) -> str:
         return shown
     if row.control == "block":
         return json.dumps(shown, indent=2, ensure_ascii=False)
-    if row.field.type == "list" and isinstance(shown, list) and not any("," in str(item) for item in shown):
+    if row.field.type == "list" and isinstance(shown, list) and all(map(_stands_between_commas, shown)):
         return ", ".join(map(str, shown))
     return _json(shown)
+
+
+def _stands_between_commas(item: object) -> bool:
+    text = str(item)
+    return bool(text) and text == text.strip() and "," not in text and not text.startswith("[")
 
 
 def read(row: Row, raw: str) -> object:
@@ -214,8 +219,19 @@ def _read(row: Row, raw: str) -> object:
         return text if text in field.choices else _number(row, text)
     if field.type == "list" and row.control == "line" and not text.startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
+    if field.type == "string":
+        return _custom_voice(text) or raw if field.path.endswith(".voice") else raw
     needs_json = field.type == "list" or (field.type == "object" and not field.choices)
     return _parsed(row, text) if needs_json or text.startswith("{") else raw
+
+
+def _custom_voice(text: str) -> dict[str, object] | None:
+    """A voice of one's own, {"id": ...}; None when the text is just a name."""
+    try:
+        value = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _number(row: Row, text: str) -> object:

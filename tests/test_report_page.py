@@ -202,7 +202,7 @@ def test_one_setting_is_kept(tmp_path):
         made_study(tmp_path, space={"silence_duration_ms": [500]}), Question(where="cutoff_rate <= 1"), False
     )
     page = assert_harmless(text)
-    assert "Old setting" not in text and "svg" in page.tags
+    assert "New setting" not in text and "Closest setting" not in text and "svg" in page.tags
 
 
 def test_sessions_whose_clips_are_gone_are_reported_without_sound(study, monkeypatch):

@@ -182,6 +182,8 @@ class Page:
     @property
     def new_name(self) -> str:
         """What the new setting is called."""
+        if self.old.setting == self.new.setting:
+            return "Old"
         return "New" if self.best.setting is not None else "Closest"
 
     def tradeoff(self) -> Picture:
@@ -193,8 +195,6 @@ class Page:
     def ecdf(self) -> Picture:
         """Waiting at both settings."""
         settings = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
-        if self.old.setting == self.new.setting:
-            settings = {setting_words(self.old.cells): self.old.cells}
         info = ecdf_info(self.turns, latency=self.wait.latency, settings=settings, condition=self.best.condition)
         axes = draw_ecdf(info, new_axes(7.2, 4.0))
         caption = (
@@ -209,8 +209,6 @@ class Page:
         if not varying:
             return
         marks = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
-        if self.old.setting == self.new.setting:
-            del marks["old"]
         for number, value in enumerate(("cutoff_rate", self.wait.name)):
             info = heatmap_info(
                 self.summary, value=value, condition=self.best.condition, at=dict(self.new.cells), marks=marks
@@ -279,6 +277,7 @@ class Page:
     def context(self) -> dict[str, Any]:
         """Everything the template shows."""
         recommendation = self.recommendation()
+        near = [dict(rival.setting) for rival in self.best.near]
         return {
             "title": f"{recommendation.headline}: {self.study.path.stem}",
             "subtitle": self.subtitle(),
@@ -288,7 +287,7 @@ class Page:
             "example": self.example(),
             "table": self.table(),
             "best": self.best,
-            "near": _near_words([rival.setting for rival in self.best.near]),
+            "near": _near_words([one.cells for one in self.swept if one.setting in near]),
             "tradeoff": self.tradeoff(),
             "ecdf": self.ecdf(),
             "maps": list(self.maps()),

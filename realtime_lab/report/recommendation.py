@@ -138,7 +138,7 @@ def recommend(
     if comparison is not None:
         changes = tuple(_changes(best.condition, rows[best.condition], comparison, wait))
     differing = [name for name in new.setting if new.setting[name] != old.setting[name]] or list(new.setting)
-    told = [setting_words({name: one.setting[name] for name in differing})[:_LONGEST_SETTING] for one in (new, old)]
+    told = [setting_words({name: one.cells[name] for name in differing})[:_LONGEST_SETTING] for one in (new, old)]
     sentences = [_gains(rows[best.condition], wait.name, bool(changes)), *_costs(best, rows), *_sure(best, limits)]
     optional = [f"Heard: {evidence}.", *_elsewhere(best, rows, wait.name)]
     last = ["Not verified against a live service: the server was mocked."] if mocked else []
@@ -163,7 +163,8 @@ def _changes(
             around = interval(name, low, high, signed=True).removesuffix(" points")
             said = f"{amount(name, change, signed=True)} ({around})"
             said += ", may be chance" if verdict == "no difference shown" else ""
-        yield Change(name, head, amount(name, old), amount(name, new), said, verdict)
+        before, after = ("–" if value is None else amount(name, value) for value in (old, new))
+        yield Change(name, head, before, after, said, verdict)
 
 
 def _verdict(name: str, low: float, high: float) -> Verdict:

@@ -104,7 +104,7 @@ _ORDER = ("new", "closest", "old", "not told apart")
 
 
 def _marks(one: Swept, best: Best, old: Swept, new: Swept) -> Iterator[str]:
-    if one.setting == new.setting:
+    if one.setting == new.setting and best.outcome != "n too small":
         yield "new" if best.setting is not None else "closest"
     if one.setting == old.setting:
         yield "old"

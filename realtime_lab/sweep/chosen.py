@@ -122,7 +122,7 @@ def compare_settings(study: Studied, first: Any, second: Any, comparisons: int =
     known = swept_settings(study)
     one, other = (_one_setting(study.plan, known, asked) for asked in (first, second))
     frames = study.turns_df(), study.responses_df()
-    names = names_of(one.setting, other.setting)
+    names = names_of(one.cells, other.cells)
     return compare_frames(_rows_of(frames, one), _rows_of(frames, other), names, comparisons=comparisons, seed=seed)
 
 

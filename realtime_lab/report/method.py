@@ -89,6 +89,8 @@ def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: b
         yield "Not verified against a live service: a mocked server listened and answered."
         for profile in _texts(trials, "profile"):
             yield f"Its response times and lengths follow the profile {profile}."
+    else:
+        yield "The sound of a live service's answers is not kept in a study: only the caller is heard."
     if complete < len(trials):
         yield f"{complete:,} of {len(trials):,} sessions are complete; the others are in no figure."
     if (tainted := int(trials["tainted"].fillna(False).sum())) > 0:

@@ -73,7 +73,9 @@ def test_it_is_drawn_on_the_callers_axes(session, replay):
 
 
 def test_a_session_in_which_nothing_happened_is_drawn():
-    timeline(strange()).figure.draw_without_rendering()
+    axes = timeline(strange())
+    axes.figure.draw_without_rendering()
+    assert axes.has_data() or axes.texts
 
 
 def test_a_log_without_clocks_is_refused():

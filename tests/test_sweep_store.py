@@ -208,6 +208,8 @@ def test_moving_the_audio_does_not_make_it_another_plan(store):
     for one in moved:
         object.__setattr__(one.turns[0].segments[0].clip, "path", Path("elsewhere.wav"))
     StudyWriter.open(store, content(replace(PLAN, scripts=moved))).close()
+    with Study.open(store) as study:
+        assert len(study.trials_df()) == len(PLAN.trials)
 
 
 def test_another_schema_version_is_refused(store):

@@ -12,6 +12,7 @@ from realtime_lab.protocol import event_type
 from realtime_lab.protocol import events as ev
 from realtime_lab.resources import data_path
 from realtime_lab.server import PROFILES, Engine
+from realtime_lab.server.transcribing import Recognition
 from realtime_lab.session import Stage, run_session
 
 FRAME_MS = 20.0
@@ -39,7 +40,7 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type):
 def heard_from_bytes(recording, stage, format_type):
     """The server events of a fresh engine that is sent the recording's audio as appends, and its client events."""
     engine = Engine(PROFILES["documented"], recording.header.seed, model="gpt-realtime")
-    engine.transcriber = Echo(recording)
+    engine.transcribing.transcriber = Echo(recording)
     engine.start(-40.0)
     steps = [(entry.t_ms, 1, entry.event) for entry in recording.events if entry.direction == "client"]
     steps += [((k + 1) * FRAME_MS, 0, append) for k, append in enumerate(appends(recording, stage, format_type))]
@@ -69,8 +70,9 @@ class Echo:
         done = [entry.event for entry in recording.events if isinstance(entry.event, ev.TranscriptionCompleted)]
         self.transcripts = [event.transcript for event in sorted(done, key=lambda event: event.item_id)]
 
-    def transcribe(self, start_ms, end_ms):
-        return self.transcripts.pop(0)
+    def begin(self, start_ms, end_ms, asked):
+        said = Recognition(self.name, self.transcripts.pop(0))
+        return lambda: said
 
 
 def seconds(pcm):

@@ -19,7 +19,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +29,7 @@ from realtime_lab.audio.g711 import decode_alaw, decode_ulaw
 from realtime_lab.audio.vad import FrameVad
 from realtime_lab.errors import Problem
 from realtime_lab.protocol import events as ev
-from realtime_lab.protocol.items import ContentPart, Item, TranscriptionUsage
+from realtime_lab.protocol.items import ContentPart, Item
 from realtime_lab.server.answering import Answering
 from realtime_lab.server.conversation import USER_AUDIO_TOKEN_MS, Conversation
 from realtime_lab.server.endpointing import FRAME_MS, Endpointer, EndpointRule, Track, Transition
@@ -37,23 +37,13 @@ from realtime_lab.server.item_requests import ItemRequests
 from realtime_lab.server.outbox import Draws, Outbox
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.settings import Settings
+from realtime_lab.server.transcribing import Transcriber, Transcribing
 
-__all__ = ["Engine", "FrameListener", "Stretch", "Transcriber"]
+__all__ = ["Engine", "FrameListener", "Stretch"]
 
 MIN_COMMIT_MS = 100
 """The service refuses to commit less audio than this."""
 _SESSION_LIFE_S = 3600
-
-
-class Transcriber(Protocol):
-    """Turns a span of the session's audio into text."""
-
-    name: str
-    """What it is, with its version; stands in every row."""
-
-    def transcribe(self, start_ms: float, end_ms: float) -> str | None:
-        """The text spoken in [start_ms, end_ms) of audio time; None when it cannot tell."""
-        ...
 
 
 class FrameListener(Protocol):
@@ -80,7 +70,7 @@ class Engine:
         profile: Defaults and delays.
         seed: Decides every id and draw of this session.
         model: The model in the connection's URL, if any.
-        transcriber: What reads the user's audio; None when there is nothing that can.
+        transcriber: What transcribes the user's audio; None when nothing can.
         opened_unix_s: Wall date of the session's start, for `expires_at` only.
         make_vad: Makes the detector for a sample rate, when audio comes as bytes.
     """
@@ -88,16 +78,18 @@ class Engine:
     profile: Profile
     seed: int
     model: str | None = None
-    transcriber: Transcriber | None = None
+    transcriber: InitVar[Transcriber | None] = None
     opened_unix_s: int = 0
     make_vad: Callable[[int], FrameListener] = FrameVad
     settings: Settings = field(init=False)
+    transcribing: Transcribing = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, transcriber: Transcriber | None) -> None:
         self.settings = Settings(self.profile, self.model)
         self._draws = Draws(self.seed)
         self._outbox = Outbox(self._draws, self.profile.event_ms)
         self._conversation = Conversation()
+        self.transcribing = Transcribing(self.settings, self._outbox, self._draws, transcriber)
         self._items = ItemRequests(self._conversation, self._outbox, self._draws)
         self._answering = Answering(self.settings, self._conversation, self._outbox, self._draws, on_idle=self._on_idle)
         self._endpointer = Endpointer(EndpointRule(0.5, 500))
@@ -299,22 +291,7 @@ class Engine:
         self._outbox.send(t_ms, ev.InputAudioCommitted(item_id=item_id, previous_item_id=previous))
         self._outbox.send(t_ms, ev.ItemAdded(item=item, previous_item_id=previous))
         self._outbox.send(t_ms, ev.ItemDone(item=item, previous_item_id=previous))
-        if self.settings.effective["audio"]["input"]["transcription"] is not None:
-            self._transcribe(t_ms, item_id, start_ms, end_ms)
-
-    def _transcribe(self, t_ms: float, item_id: str, start_ms: float, end_ms: float) -> None:
-        due_ms = t_ms + self.profile.transcription.draw(self._draws.rng("transcription"))
-        text = None if self.transcriber is None else self.transcriber.transcribe(start_ms, end_ms)
-        if text is None:
-            message = "This server has nothing that can transcribe this audio."
-            error = {"type": "server_error", "code": "transcription_unavailable", "message": message, "param": None}
-            self._outbox.send(due_ms, ev.TranscriptionFailed(item_id=item_id, error=error))
-            return
-        if text:
-            self._outbox.send(due_ms, ev.TranscriptionDelta(item_id=item_id, content_index=0, delta=text))
-        usage = TranscriptionUsage(type="duration", seconds=round((end_ms - start_ms) / 1000, 3))
-        done = ev.TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage, logprobs=None)
-        self._outbox.send(due_ms, done)
+        self.transcribing.begin(t_ms, item_id, start_ms, end_ms)
 
     def _on_idle(self, t_ms: float) -> None:
         """Nobody has spoken for idle_timeout_ms: commit the silence and let the model go on."""

@@ -20,6 +20,7 @@ from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
 from realtime_lab.server.engine import Engine
+from realtime_lab.server.transcribing import Asked, Pending, Recognition
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked
@@ -47,16 +48,19 @@ class ReferenceTranscriber:
     texts: tuple[str | None, ...]
     name: str = "simulated: words of the reference"
 
-    def transcribe(self, start_ms: float, end_ms: float) -> str | None:
-        """The reference's words whose middle lies in the span; None when a turn in it has no reference text."""
+    def begin(self, start_ms: float, end_ms: float, asked: Asked) -> Pending:
+        """The reference's words whose middle lies in the span; no transcript where a turn in it has no reference."""
         said: list[str] = []
         for index, speech in self.caller.placed_turns():
             if speech[0].start_ms < end_ms and speech[-1].end_ms > start_ms:
                 text = self.texts[index]
                 if text is None:
-                    return None
+                    message = "The script has no reference text here, and no recogniser listens."
+                    unknown = Recognition(self.name, None, code="transcription_unavailable", message=message)
+                    return lambda: unknown
                 said += _words_between(text.split(), speech, start_ms, end_ms)
-        return " ".join(said)
+        known = Recognition(self.name, " ".join(said))
+        return lambda: known
 
 
 def _words_between(words: list[str], speech: tuple[Interval, ...], start_ms: float, end_ms: float) -> list[str]:
@@ -98,7 +102,7 @@ class _VirtualSession:
         renderer = self.stage.renderer(self.script, self.condition)
         self.caller = Caller(renderer, self.engine.session())
         texts = tuple(turn.text for turn in self.script.turns)
-        self.engine.transcriber = ReferenceTranscriber(self.caller, texts)
+        self.engine.transcribing.transcriber = ReferenceTranscriber(self.caller, texts)
         self._format = self.engine.settings.effective["audio"]["input"]["format"]["type"]
         self._heard_frames = 0
         self._placement = 0
@@ -192,7 +196,7 @@ class _VirtualSession:
             engine={
                 "vad": VAD_NAME,
                 "profile": f"{self.target.profile.name} ({self.target.profile.note})",
-                "transcription": self.engine.transcriber.name if self.engine.transcriber else "none",
+                "transcription": self.engine.transcribing.name,
             },
             outcome="failed" if failure else "complete",
             failure=failure,

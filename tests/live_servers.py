@@ -45,6 +45,25 @@ class ToneServer(RealtimeServer):
         return LoudnessListener()
 
 
+class TappedServer(RealtimeServer):
+    """A server that keeps every frame it sends, as it stands on the wire."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.frames = []
+
+    def session(self, *args):
+        session = super().session(*args)
+        send_text = session._protocol.send_text
+
+        def tapped(frame):
+            self.frames.append(frame)
+            send_text(frame)
+
+        session._protocol.send_text = tapped
+        return session
+
+
 @contextmanager
 def running(server):
     """Hold an asynchronous context manager open on the background loop."""

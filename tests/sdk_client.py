@@ -9,13 +9,10 @@ import asyncio
 import base64
 import json
 import sys
-from typing import Annotated
 
 from openai import AsyncOpenAI
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import Field, TypeAdapter, ValidationError
+from strict_events import problem_in
 
-EVENT = TypeAdapter(Annotated[RealtimeServerEvent, Field(discriminator="type")])
 DETECTION = {"type": "server_vad", "silence_duration_ms": 300}
 INPUT = {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": DETECTION}
 
@@ -24,11 +21,7 @@ async def until(connection, seen, last):
     while True:
         raw = await connection.recv_bytes()
         kind = json.loads(raw)["type"]
-        try:
-            EVENT.validate_json(raw)
-            seen.append([kind, None])
-        except ValidationError as error:
-            seen.append([kind, str(error)[:500]])
+        seen.append([kind, problem_in(raw)])
         if kind == last:
             return
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from realtime_lab.analysis.blocks import BlockRate, rate_by_blocks
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
     from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS_VERSION",
+    "BlockRate",
     "Column",
     "HoldShare",
     "QuantileEstimate",
@@ -27,6 +29,7 @@ __all__ = [
     "exact_interval",
     "holds_cut_by_silence",
     "quantile",
+    "rate_by_blocks",
     "responses_df",
     "session_rows",
     "summary",
@@ -37,6 +40,7 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "blocks": ("BlockRate", "rate_by_blocks"),
     "columns": ("METRICS_VERSION", "Column"),
     "endpointing": ("HoldShare", "holds_cut_by_silence"),
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),

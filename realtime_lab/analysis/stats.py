@@ -1,9 +1,15 @@
-"""Honest error bars: quantiles with exact order-statistic intervals, and rates with Wilson or exact binomial ones.
+"""Honest error bars: quantiles with order-statistic intervals, and rates with Wilson or exact binomial ones.
 
 Numbers in, numbers out; which rows form a sample is decided in `summary`. An observation that was given up on (a
 missed turn) enters a sample as +inf: it lies beyond everything observed, so it can raise a quantile and never lower
-one. A quantile or an end of an interval that reads inf therefore means "later than the deadline". Comparisons between
-settings are not here.
+one. A quantile or an end of an interval that reads inf therefore means "later than the deadline". Rates of blocks that
+are alike inside are in `blocks`, comparisons between settings in `choice_inference`.
+
+An interval of a quantile has observed values for its ends, and its coverage is exact. Ranks are whole numbers, so at
+some sizes it covers more than asked (98.3 % for p95 of 100, 99.2 % for the median of 8): above `TOO_WIDE` each end is
+interpolated between two order statistics by Nyblom's rule ("Note on interpolated order statistics", Statistics &
+Probability Letters 14, 1992; for the median that of Hettmansperger and Sheather, 1986), whose coverage is the
+confidence up to some tenths of a percent whatever the distribution.
 """
 
 from __future__ import annotations
@@ -19,11 +25,16 @@ from scipy import special
 __all__ = [
     "CONFIDENCE",
     "TOO_SMALL",
+    "TOO_WIDE",
     "QuantileEstimate",
+    "QuantileInterval",
     "RateInterval",
     "exact_interval",
+    "linear_quantile",
+    "order_statistic",
     "order_statistic_ranks",
     "quantile",
+    "quantile_interval",
     "sample_floor",
     "wilson_bounds",
     "wilson_interval",
@@ -31,6 +42,8 @@ __all__ = [
 
 CONFIDENCE = 0.95
 """Confidence of every interval unless another is asked for; two-sided, with equal tails."""
+TOO_WIDE = 0.97
+"""An exact interval that covers more than this is interpolated instead."""
 TOO_SMALL = "n too small"
 """What is said in place of a quantile for which no finite interval exists."""
 
@@ -43,17 +56,31 @@ class QuantileEstimate(NamedTuple):
     value: float | None
     """Its estimate (linear between order statistics); None when the sample is too small, inf beyond the deadline."""
     low: float | None
-    """Lower end of its interval, an observed value; None when the sample is too small."""
+    """Lower end of its interval; None when the sample is too small."""
     high: float | None
-    """Upper end of its interval, an observed value or inf; None when the sample is too small."""
+    """Upper end of its interval, or inf; None when the sample is too small."""
     n: int
     """Size of the sample, censored observations included."""
     n_censored: int
     """How many of them were given up on (+inf)."""
     coverage: float | None
-    """Exact probability that such an interval holds the true quantile of a continuous distribution."""
+    """Probability that such an interval holds the true quantile of a continuous distribution: exact, or nearly so
+    where the ends are interpolated. None when the sample is too small."""
     note: str
     """Why there is no value; empty when there is one."""
+
+
+class QuantileInterval(NamedTuple):
+    """Where the interval of a quantile ends in an ordered sample, and how often it holds the truth.
+
+    A place is a rank from 1; 3.25 lies a quarter of the way from the third value to the fourth.
+    """
+
+    low: float
+    high: float
+    coverage: float
+    interpolated: bool
+    """The ends lie between observed values."""
 
 
 class RateInterval(NamedTuple):
@@ -87,16 +114,33 @@ def quantile_of_sorted(ordered: NDArray[np.float64], q: float, confidence: float
     if n and (np.isnan(ordered[-1]) or ordered[0] == -math.inf):
         raise ValueError("a sample holds NaN or -inf: leave missing values out, or count them as censored with +inf")
     n_censored = n - int(np.searchsorted(ordered, math.inf, side="left"))
-    ranks = order_statistic_ranks(n, q, confidence)
-    if ranks is None:
+    found = quantile_interval(n, q, confidence)
+    if found is None:
         floor = sample_floor(q, confidence)
         return QuantileEstimate(q, None, None, None, n, n_censored, None, f"{TOO_SMALL}: {n} of {floor}")
-    low, high = ranks
-    value, coverage = _linear(ordered, q), _coverage(n, q, low, high)
-    return QuantileEstimate(q, value, float(ordered[low - 1]), float(ordered[high - 1]), n, n_censored, coverage, "")
+    low, high = order_statistic(ordered, found.low, up=False), order_statistic(ordered, found.high, up=True)
+    return QuantileEstimate(q, linear_quantile(ordered, q), low, high, n, n_censored, found.coverage, "")
 
 
-def _linear(ordered: NDArray[np.float64], q: float) -> float:
+def order_statistic(ordered: NDArray[np.float64], place: float, *, up: bool) -> float:
+    """The value at a place of an ordered sample, between two of them where the place is no whole number.
+
+    Args:
+        ordered: The sample, ascending.
+        place: A rank from 1.
+        up: Beside an infinite neighbour, take that one; else the finite one.
+    """
+    below = math.floor(place)
+    share, lower = place - below, float(ordered[below - 1])
+    if share == 0.0 or lower == math.inf:
+        return lower
+    upper = float(ordered[below])
+    if upper == math.inf:
+        return upper if up else lower
+    return lower + share * (upper - lower)
+
+
+def linear_quantile(ordered: NDArray[np.float64], q: float) -> float:
     """The usual sample quantile (numpy's and pandas' default), safe where the upper neighbour is infinite."""
     position = (len(ordered) - 1) * q
     below = math.floor(position)
@@ -134,6 +178,33 @@ def order_statistic_ranks(n: int, q: float, confidence: float = CONFIDENCE) -> t
     lower = start + int(np.count_nonzero(special.bdtr(counts, n, q) <= tail))
     upper = start + int(np.argmax(special.bdtrc(counts, n, q) <= tail)) + 1
     return lower, upper
+
+
+@lru_cache(maxsize=4096)
+def quantile_interval(n: int, q: float, confidence: float = CONFIDENCE) -> QuantileInterval | None:
+    """Where the interval of the quantile `q` of `n` observations ends; None when the sample is too small.
+
+    Raises:
+        ValueError: If q or confidence is not strictly between 0 and 1.
+    """
+    ranks = order_statistic_ranks(n, q, confidence)
+    if ranks is None:
+        return None
+    exact = _coverage(n, q, *ranks)
+    if exact <= max(TOO_WIDE, confidence):
+        return QuantileInterval(*map(float, ranks), exact, interpolated=False)
+    tail = (1.0 - confidence) / 2.0
+    low, high = _interpolated(n, q, ranks[0], tail), _interpolated(n, q, ranks[1] - 1, 1.0 - tail)
+    return QuantileInterval(low, high, confidence, interpolated=True)
+
+
+def _interpolated(n: int, q: float, rank: int, probability: float) -> float:
+    """The place between `rank` and the next that lies beyond the quantile with the given probability."""
+    here, after = (float(special.bdtr(place - 1, n, q)) for place in (rank, rank + 1))
+    if here >= probability or rank >= n:
+        return float(rank)
+    odds = rank * (1.0 - q) / ((n - rank) * q)
+    return rank + 1.0 / (1.0 + odds * (after - probability) / (probability - here))
 
 
 def _coverage(n: int, q: float, low: int, high: int) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from realtime_lab.analysis.blocks import BlockRate, rate_by_blocks
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
+    from realtime_lab.analysis.decomposition import latency_parts
     from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
     from realtime_lab.analysis.rows import SessionRows, session_rows
@@ -28,6 +29,7 @@ __all__ = [
     "events_df",
     "exact_interval",
     "holds_cut_by_silence",
+    "latency_parts",
     "quantile",
     "rate_by_blocks",
     "responses_df",
@@ -42,6 +44,7 @@ __all__ = [
 _NAMES_OF = {
     "blocks": ("BlockRate", "rate_by_blocks"),
     "columns": ("METRICS_VERSION", "Column"),
+    "decomposition": ("latency_parts",),
     "endpointing": ("HoldShare", "holds_cut_by_silence"),
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),
     "rows": ("SessionRows", "session_rows"),

@@ -60,16 +60,16 @@ def rate_by_blocks(
     """
     above, below, code = _checked(numerator, denominator, block)
     count = int(code.max(initial=-1)) + 1
-    above, below = np.bincount(code, above, count), np.bincount(code, below, count)
-    blocks, total, edits = int(np.count_nonzero(below)), float(below.sum()), float(above.sum())
+    of_block, size = np.bincount(code, above, count), np.bincount(code, below, count)
+    blocks, total, edits = int(np.count_nonzero(size)), float(size.sum()), float(of_block.sum())
     value = edits / total if total else None
     note = _why_none(edits, total, blocks)
     if note or value is None:
         return BlockRate(value, None, None, edits, total, blocks, note)
-    if float(above.max()) == edits:
+    if float(of_block.max()) == edits:
         return BlockRate(value, None, None, edits, total, blocks, "everything counted is in one block")
     # What the others say without each block.
-    without = np.log((edits - above[below > 0]) / (total - below[below > 0]))
+    without = np.log((edits - of_block[size > 0]) / (total - size[size > 0]))
     error = math.sqrt((blocks - 1) / blocks * float(((without - without.mean()) ** 2).sum()))
     reach = float(special.stdtrit(blocks - 1, 0.5 + confidence / 2.0)) * error
     return BlockRate(value, value * math.exp(-reach), value * math.exp(reach), edits, total, blocks, "")

@@ -192,7 +192,7 @@ def quantile_interval(n: int, q: float, confidence: float = CONFIDENCE) -> Quant
         return None
     exact = _coverage(n, q, *ranks)
     if exact <= max(TOO_WIDE, confidence):
-        return QuantileInterval(*map(float, ranks), exact, interpolated=False)
+        return QuantileInterval(float(ranks[0]), float(ranks[1]), exact, interpolated=False)
     tail = (1.0 - confidence) / 2.0
     low, high = _interpolated(n, q, ranks[0], tail), _interpolated(n, q, ranks[1] - 1, 1.0 - tail)
     return QuantileInterval(low, high, confidence, interpolated=True)

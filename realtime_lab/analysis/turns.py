@@ -44,6 +44,7 @@ def turn_row(view: SessionView, taking: TurnTaking) -> Row:
         cut=taking.cut,
         merged=taking.merged,
         false_starts=taking.false_starts,
+        observed_ms=_observed_ms(view, turn, outcome, failed=response is not None and response.done is not None),
         onset_clip_ms=_onset_clip_ms(taking),
         yield_latency_ms=_yield_latency_ms(view, taking),
         item_id=None if closing is None else closing.item_id,
@@ -96,14 +97,38 @@ def _response_columns(view: SessionView, taking: TurnTaking, response: ResponseF
 def _latencies(view: SessionView, turn: ReferenceTurn, closing: InputItem, response: ResponseFacts | None) -> Row:
     end_ms = turn.speech_ms[-1].end_ms
     sent_ms = view.sent_at(end_ms)
+    stopped, committed = received_ms(closing.stopped), received_ms(closing.committed)
+    created = None if response is None else received_ms(response.created)
     first_output = None if response is None else received_ms(response.first_output)
+    delay_ms = None if closing.client_commit else difference(closing.audio_end_ms, end_ms)
+    endpoint_ms = difference(stopped, sent_ms)
     return {
-        "endpoint_delay_ms": None if closing.client_commit else difference(closing.audio_end_ms, end_ms),
-        "endpoint_latency_ms": difference(received_ms(closing.stopped), sent_ms),
+        "endpoint_delay_ms": delay_ms,
+        "endpoint_latency_ms": endpoint_ms,
         "response_latency_ms": difference(audible_at(response), sent_ms),
         "first_byte_latency_ms": difference(first_output, sent_ms),
         "transcription_latency_ms": difference(received_ms(closing.transcribed), sent_ms),
+        "endpoint_lag_ms": difference(endpoint_ms, delay_ms),
+        "commit_lag_ms": difference(committed, stopped),
+        "created_lag_ms": difference(created, committed),
+        "first_byte_lag_ms": difference(first_output, created),
+        "audible_lag_ms": difference(audible_at(response), first_output),
     }
+
+
+def _observed_ms(view: SessionView, turn: ReferenceTurn, outcome: str, failed: bool) -> float | None:
+    """How long an unanswered turn was watched: to its deadline, to the next turn or to the end of the audio.
+
+    A response that failed was watched for good: it would never have been heard, however long one had waited.
+    """
+    if outcome not in ("missed", "censored"):
+        return None
+    end_ms = turn.speech_ms[-1].end_ms
+    if failed:
+        return turn.deadline_ms - end_ms
+    starts = (taking.turn.speech_ms[0].start_ms for taking in view.takings)
+    following = min((start for start in starts if start > end_ms), default=view.recording.audio_ms)
+    return max(0.0, min(following, turn.deadline_ms, view.recording.audio_ms) - end_ms)
 
 
 def _onset_clip_ms(taking: TurnTaking) -> float | None:

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from realtime_lab.plots.decomposition_axes import decomposition
+    from realtime_lab.plots.decomposition_data import DecompositionInfo, decomposition_info
     from realtime_lab.plots.ecdf_axes import EcdfInfo, ecdf, ecdf_info
     from realtime_lab.plots.heatmap_axes import HeatmapInfo, heatmap, heatmap_info
     from realtime_lab.plots.timeline_axes import timeline
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
     from realtime_lab.plots.tradeoff_data import TradeoffInfo, tradeoff_info
 
 __all__ = [
+    "DecompositionInfo",
     "EcdfInfo",
     "HeatmapInfo",
     "TimelineInfo",
     "TradeoffInfo",
+    "decomposition",
+    "decomposition_info",
     "ecdf",
     "ecdf_info",
     "heatmap",
@@ -32,6 +37,8 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "decomposition_axes": ("decomposition",),
+    "decomposition_data": ("DecompositionInfo", "decomposition_info"),
     "ecdf_axes": ("EcdfInfo", "ecdf", "ecdf_info"),
     "heatmap_axes": ("HeatmapInfo", "heatmap", "heatmap_info"),
     "timeline_axes": ("timeline",),

@@ -1,0 +1,102 @@
+"""What the decomposition plot shows, as values: the mean parts of the wait, one bar per setting. Draws nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from realtime_lab.analysis.choice_groups import in_condition, plain_row
+from realtime_lab.analysis.choice_words import plural, setting_words
+from realtime_lab.analysis.columns import Column, setting_names
+from realtime_lab.analysis.decomposition import decompose, latency_parts
+
+__all__ = ["DecompositionBar", "DecompositionInfo", "decomposition_info"]
+
+MAX_BARS = 16
+
+
+class HasTurns(Protocol):
+    """Anything with turns, such as a Study."""
+
+    def turns_df(self) -> pd.DataFrame:
+        """One row per turn."""
+        ...
+
+
+class DecompositionBar(NamedTuple):
+    """One setting in one condition."""
+
+    label: str
+    parts_ms: tuple[float, ...]
+    """Mean of each part."""
+    n: int
+    """Turns they are means of."""
+    n_missed: int
+    """Uncut turns that were given up on: in no mean."""
+
+    @property
+    def total_ms(self) -> float:
+        """What the parts add up to."""
+        return sum(self.parts_ms)
+
+
+class DecompositionInfo(NamedTuple):
+    """Everything the plot shows."""
+
+    parts: tuple[Column, ...]
+    """In the order of time."""
+    total: Column
+    bars: tuple[DecompositionBar, ...]
+    """From the top."""
+    key: str
+    """What the labels are values of."""
+    notes: tuple[str, ...]
+    """What a reader must know, in sentences."""
+
+
+def decomposition_info(source: HasTurns | pd.DataFrame, *, condition: str | None = None) -> DecompositionInfo:
+    """Gather what `decomposition` shows.
+
+    Args:
+        source: A study or a turns frame.
+        condition: The acoustic condition; None: each on its own.
+
+    Raises:
+        RealtimeLabError: If the turns were recorded without these columns.
+    """
+    turns = source if isinstance(source, pd.DataFrame) else source.turns_df()
+    here = turns if condition is None else in_condition(turns, condition)
+    found = decompose(here)
+    varying = [name for name in setting_names(here.columns) if here[name].astype("string").nunique(dropna=False) > 1]
+    names = [*varying, *(["condition"] if "condition" in here and here["condition"].nunique() > 1 else [])]
+    rows = [plain_row(row) for row in latency_parts(here, by=names).to_dict("records")] if len(here) else []
+    bars = [_bar(row, names, found.parts) for row in rows if row["n_turns"]]
+    drawn = _spread(bars)
+    return DecompositionInfo(found.parts, found.total, tuple(drawn), ", ".join(names), tuple(_notes(rows, bars, drawn)))
+
+
+def _bar(row: dict[str, object], names: list[str], parts: tuple[Column, ...]) -> DecompositionBar:
+    label = ", ".join(setting_words({"": row[name]}).strip() for name in names) or "all turns"
+    means = tuple(float(str(row[part.name])) for part in parts)
+    return DecompositionBar(label, means, int(str(row["n_turns"])), int(str(row["n_missed"])))
+
+
+def _spread(bars: list[DecompositionBar]) -> list[DecompositionBar]:
+    """At most `MAX_BARS` of them, evenly spread."""
+    if len(bars) <= MAX_BARS:
+        return bars
+    return [bars[number] for number in np.linspace(0, len(bars) - 1, MAX_BARS).round().astype(int)]
+
+
+def _notes(rows: list[dict[str, object]], bars: list[DecompositionBar], drawn: list[DecompositionBar]) -> list[str]:
+    notes = ["Means over answered turns that were not cut: medians of parts would not add up."]
+    missed = sum(bar.n_missed for bar in drawn)
+    if missed:
+        notes.append(f"{plural(missed, 'turn')} without an answer in time are in no mean.")
+    if len(rows) > len(bars):
+        notes.append(f"Not drawn: {len(rows) - len(bars)} of {len(rows)}, no turn with every part.")
+    if len(bars) > len(drawn):
+        notes.append(f"{len(drawn)} of {len(bars)} are drawn.")
+    return notes

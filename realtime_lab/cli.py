@@ -132,7 +132,9 @@ def report(
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8765,
-    profile: Annotated[str, typer.Option(help="Whose defaults and delays: documented or observed.")] = "documented",
+    profile: Annotated[
+        str, typer.Option(help="Whose defaults and delays: documented, observed or a profile file.")
+    ] = "documented",
     seed: Annotated[int, typer.Option(min=0, help="Decides what its sessions draw.")] = 0,
     key_env: Annotated[str | None, typer.Option(help="Environment variable with the only key to accept.")] = None,
 ) -> None:

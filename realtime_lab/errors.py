@@ -3,7 +3,8 @@
 ```
 RealtimeLabError
 ├── ConfigError            a session configuration has mistakes (all of them, in .errors)
-│   └── PlanError          a sweep plan has mistakes
+│   ├── PlanError          a sweep plan has mistakes
+│   └── ProfileError       a server's profile has mistakes
 ├── UnmodelledError        a mocked sweep over a field the mocked server ignores
 ├── AudioError             an audio file cannot be read (.path)
 ├── ScriptError            a script set or folder cannot be used (.path)
@@ -33,6 +34,7 @@ __all__ = [
     "MissingExtraError",
     "PlanError",
     "Problem",
+    "ProfileError",
     "ProtocolError",
     "RealtimeLabError",
     "RecordingError",
@@ -97,6 +99,12 @@ class PlanError(ConfigError):
     """A sweep plan has one or more mistakes, reported together."""
 
     subject = "sweep plan"
+
+
+class ProfileError(ConfigError):
+    """A server's profile has one or more mistakes, reported together."""
+
+    subject = "profile"
 
 
 class UnmodelledError(RealtimeLabError):

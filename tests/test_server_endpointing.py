@@ -9,12 +9,23 @@ from hypothesis import strategies as st
 from realtime_lab.server.endpointing import Endpointer, EndpointRule, Track, Transition
 
 probabilities = st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.34, 0.35, 0.36, 0.5, 0.51, 0.7, 1.0]), max_size=80)
-rules = st.builds(EndpointRule, st.sampled_from([0.05, 0.3, 0.5, 0.7]), st.sampled_from([0, 32, 33, 64, 100, 200]))
+rules = st.builds(
+    EndpointRule,
+    st.sampled_from([0.05, 0.3, 0.5, 0.7]),
+    st.sampled_from([0, 32, 33, 64, 100, 200]),
+    onset_late_frames=st.integers(0, 3),
+    offset_late_frames=st.integers(0, 3),
+)
 
 
-def stepped(rule, frames):
-    endpointer = Endpointer(rule)
-    return [found for p in frames if (found := endpointer.step(p)) is not None]
+def stepped(rule, frames, fresh_at=()):
+    endpointer, found = Endpointer(rule), []
+    for number, p in enumerate(frames):
+        if number in fresh_at:
+            endpointer.start_afresh()
+        transition = endpointer.step(p)
+        found += [] if transition is None else [transition]
+    return found
 
 
 def scanned(rule, frames, cuts):
@@ -35,7 +46,19 @@ def scanned(rule, frames, cuts):
 @given(rules, probabilities, st.lists(st.integers(0, 100), max_size=4))
 def test_scan_equals_step_however_the_audio_is_cut(rule, frames, cuts):
     exact = [float(np.float32(p)) for p in frames]
-    assert scanned(rule, exact, cuts) == stepped(rule, exact)
+    fresh_at = {cut % (len(exact) + 1) for cut in cuts}
+    assert scanned(rule, exact, cuts) == stepped(rule, exact, fresh_at)
+
+
+@given(probabilities, st.integers(0, 4), st.integers(0, 4))
+def test_a_server_that_hears_late_starts_and_stops_that_much_later(frames, onset_late, offset_late):
+    """Where speech and silence both last longer than the lateness, every edge comes later by exactly that."""
+    long = [p for p in [0.0, *frames, 0.0] for _ in range(5)]
+    late = EndpointRule(0.5, 32, 0.0, onset_late_frames=onset_late, offset_late_frames=offset_late)
+    long += [0.0] * 10
+    plain = [(t.kind, t.edge_frame) for t in stepped(EndpointRule(0.5, 32, 0.0), long)]
+    shift = {"started": onset_late, "stopped": offset_late}
+    assert [(t.kind, t.edge_frame) for t in stepped(late, long)] == [(kind, edge + shift[kind]) for kind, edge in plain]
 
 
 def test_speech_stops_at_the_first_frame_whose_silent_run_is_long_enough():

@@ -1,6 +1,7 @@
 """The server hears real audio: from bytes and from remembered probabilities alike, and other sounds differently."""
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,16 +14,28 @@ from realtime_lab.protocol import events as ev
 from realtime_lab.resources import data_path
 from realtime_lab.server import PROFILES, Engine
 from realtime_lab.server.transcribing import Recognition
-from realtime_lab.session import Stage, run_session
+from realtime_lab.session import Stage, mocked, run_session
 
 FRAME_MS = 20.0
 BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
+PLAIN = PROFILES["documented"]
+HARD_OF_HEARING = replace(PLAIN, name="late", threshold_bias=0.1, hysteresis=0.2, onset_late_ms=64, offset_late_ms=96)
+QUICK_TO_END = replace(HARD_OF_HEARING, onset_late_ms=96, offset_late_ms=32)
+
+
 @pytest.mark.parametrize(
-    ("condition", "format_type"), [(clean(), "audio/pcm"), (babble(10), "audio/pcm"), (clean(), "audio/pcmu")]
+    ("condition", "format_type", "profile"),
+    [
+        (clean(), "audio/pcm", PLAIN),
+        (babble(10), "audio/pcm", PLAIN),
+        (clean(), "audio/pcmu", PLAIN),
+        (babble(0), "audio/pcm", HARD_OF_HEARING),
+        (babble(0), "audio/pcm", QUICK_TO_END),
+    ],
 )
-def test_cached_and_uncached_runs_give_equal_events(condition, format_type):
+def test_cached_and_uncached_runs_give_equal_events(condition, format_type, profile):
     """One run takes probabilities passage by passage, the other hears every appended byte: same events and times."""
     script, stage = load_scripts("orders")[0], Stage()
     config = SessionConfig(
@@ -31,17 +44,17 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type):
         transcription=Transcription(model="gpt-4o-transcribe"),
         input_format={"type": format_type},
     )
-    recording = run_session(config, script, condition=condition, stage=stage, seed=3)
+    recording = run_session(config, script, mocked(profile), condition=condition, stage=stage, seed=3)
     cached = [(entry.t_ms, entry.event) for entry in recording.events if entry.direction == "server"]
     assert sum(isinstance(event, ev.SpeechStopped) for _, event in cached) >= len(script.turns)
-    assert heard_from_bytes(recording, stage, format_type) == cached
+    assert heard_from_bytes(recording, stage, format_type, profile) == cached
 
 
-def heard_from_bytes(recording, stage, format_type):
+def heard_from_bytes(recording, stage, format_type, profile):
     """The server events of a fresh engine that is sent the recording's audio as appends, and its client events."""
-    engine = Engine(PROFILES["documented"], recording.header.seed, model="gpt-realtime")
+    engine = Engine(profile, recording.header.seed, model="gpt-realtime")
     engine.transcribing.transcriber = Echo(recording)
-    engine.start(-40.0)
+    engine.start(-2 * profile.event_ms)
     steps = [(entry.t_ms, 1, entry.event) for entry in recording.events if entry.direction == "client"]
     steps += [((k + 1) * FRAME_MS, 0, append) for k, append in enumerate(appends(recording, stage, format_type))]
     heard = []

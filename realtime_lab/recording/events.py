@@ -100,6 +100,8 @@ class Header(Struct, frozen=True, kw_only=True):
     """False in an imported log that does not say when audio was sent."""
     fault: str | None = None
     """The name of what ended a live session early, such as half_open."""
+    connect_ms: float | None = None
+    """From beginning to connect to session.created; None where nobody measured it."""
     connections: int | None = None
     """How many connections a live session took."""
     error_bound_ms: float | None = None

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from realtime_lab.server.engine import Engine
-from realtime_lab.server.profile import PROFILES, LogNormal, Profile
+from realtime_lab.server.profile import PROFILES, Calibration, LogNormal, Profile
 
-__all__ = ["PROFILES", "Engine", "LogNormal", "Profile"]
+__all__ = ["PROFILES", "Calibration", "Engine", "LogNormal", "Profile"]

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.server.profile import PROFILES
+from realtime_lab.server.profile_file import find_profile
 from realtime_lab.server.serve import RealtimeServer
 
 __all__ = ["serve_until_interrupted"]
@@ -21,22 +21,22 @@ def serve_until_interrupted(
 
     Args:
         port: Where to listen; 0: any free port.
-        profile: A shipped profile's name.
+        profile: A shipped profile's name, or a profile file.
         seed: Decides what its sessions draw.
         key_env: Name of the environment variable that holds the only key to accept; None: any key, or none.
         say: Prints a line.
 
     Raises:
-        RealtimeLabError: If the profile is unknown, the variable is not set, or the port cannot be listened on.
+        ProfileError: If the profile is unknown or its file has mistakes.
+        RealtimeLabError: If the variable is not set, or the port cannot be listened on.
     """
-    if profile not in PROFILES:
-        raise RealtimeLabError(f"--profile {profile}: allowed: {' or '.join(sorted(PROFILES))}")
+    found = find_profile(profile)
     key = None
     if key_env is not None:
         key = os.environ.get(key_env, "").strip()
         if not key:
             raise RealtimeLabError(f"--key-env {key_env}: no environment variable of that name is set")
-    server = RealtimeServer(PROFILES[profile], seed, port, key)
+    server = RealtimeServer(found, seed, port, key)
     asyncio.run(_hold(server, say))
 
 

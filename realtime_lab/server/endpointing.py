@@ -2,6 +2,8 @@
 
 The rule (frames of 32 ms): speech starts at the first frame with p >= threshold and goes on while
 p >= threshold - hysteresis; it stops at the first frame whose silent run is at least silence_duration_ms long.
+A server that hears beginnings or ends of speech later than our detector is had by filtering the probabilities first
+(`heard_late`).
 There is a scalar form (`Endpointer.step`, one probability) and a form over whole stretches (`Endpointer.scan`, which
 jumps from transition to transition); a test proves them equal. Offsets and events are the engine's business.
 """
@@ -16,10 +18,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FRAME_MS", "EndpointRule", "Endpointer", "Track", "Transition"]
+__all__ = ["FRAME_MS", "MAX_LATE_FRAMES", "EndpointRule", "Endpointer", "Track", "Transition", "heard_late"]
 
 FRAME_MS = 32
 """Length of a VAD frame. Captured offsets of the service are multiples of it, which suggests the same there."""
+MAX_LATE_FRAMES = 31
+"""How late a server can be taken to hear, in frames: just under a second."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class EndpointRule:
     """Speech goes on down to threshold - hysteresis (Silero VAD's published default)."""
     floor: float = 0.01
     """Lowest probability that keeps speech going, whatever the threshold."""
+    onset_late_frames: int = 0
+    """How much later than the detector the rule hears speech begin."""
+    offset_late_frames: int = 0
+    """How much later it hears speech end."""
 
     @property
     def keep_threshold(self) -> float:
@@ -44,6 +52,25 @@ class EndpointRule:
     def silent_frames(self) -> int:
         """Frames in the shortest silent run that ends speech; at least one."""
         return max(1, math.ceil(self.silence_duration_ms / FRAME_MS))
+
+
+def heard_late(probabilities: NDArray[np.float64], rule: EndpointRule) -> NDArray[np.float64]:
+    """Probabilities whose rises come `onset_late_frames` later and whose falls come `offset_late_frames` later.
+
+    The greatest of a sliding window lets a fall come later than a rise, the least lets it come sooner; before the
+    first frame there was silence. Where falls come sooner, stretches of speech shorter than the difference go unheard.
+
+    Args:
+        probabilities: Shape (n_frames,), from a fresh start of the detector.
+        rule: Says how late.
+    """
+    low, high = sorted((rule.onset_late_frames, rule.offset_late_frames))
+    if not high or not len(probabilities):
+        return probabilities
+    padded = np.concatenate([np.zeros(high), probabilities[: len(probabilities) - low]])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, high - low + 1)
+    chosen: NDArray[np.float64] = windows.max(1) if rule.offset_late_frames == high else windows.min(1)
+    return chosen
 
 
 class Transition(NamedTuple):
@@ -70,7 +97,7 @@ class Track:
     @classmethod
     def of(cls, probabilities: NDArray[np.float32], rule: EndpointRule) -> Track:
         """Summarise `probabilities`, shape (n_frames,), under `rule`'s thresholds."""
-        exact = probabilities.astype(np.float64)  # in float32 the threshold itself would be rounded
+        exact = heard_late(probabilities.astype(np.float64), rule)  # in float32 the threshold would be rounded
         keep = np.concatenate([[False], exact >= rule.keep_threshold, [False]])
         edges = np.flatnonzero(keep[1:] != keep[:-1])
         onsets = np.flatnonzero(exact >= rule.threshold)
@@ -89,6 +116,11 @@ class Endpointer:
         self.frame = 0
         self.speaking = False
         self._last_speech = -1
+        self._past: list[float] = []
+
+    def start_afresh(self) -> None:
+        """Forget the probabilities heard so far, as the detector does when it starts afresh."""
+        self._past.clear()
 
     def stop_now(self) -> None:
         """Leave the speaking state without a transition, as a manual clear does."""
@@ -101,12 +133,22 @@ class Endpointer:
     def step(self, probability: float) -> Transition | None:
         """Take the next frame's probability; the transition it completes, if any."""
         frame, self.frame = self.frame, self.frame + 1
+        probability = self._heard_late(probability)
         if not self.speaking:
             return self._start(frame) if probability >= self.rule.threshold else None
         if probability >= self.rule.keep_threshold:
             self._last_speech = frame
             return None
         return self._stop(frame) if frame - self._last_speech >= self.rule.silent_frames else None
+
+    def _heard_late(self, probability: float) -> float:
+        low, high = sorted((self.rule.onset_late_frames, self.rule.offset_late_frames))
+        if not high:
+            return probability
+        self._past = [*self._past, probability][-high - 1 :]
+        padded = [0.0] * (high + 1 - len(self._past)) + self._past
+        window = padded[: high - low + 1]
+        return max(window) if self.rule.offset_late_frames == high else min(window)
 
     def scan(self, track: Track, start: int, stop: int) -> Transition | None:
         """Take frames [start, stop) of a stretch, up to and including the first transition.

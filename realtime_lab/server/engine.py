@@ -87,6 +87,8 @@ class Engine:
     def __post_init__(self, transcriber: Transcriber | None) -> None:
         self.settings = Settings(self.profile, self.model)
         self._draws = Draws(self.seed)
+        # In eighths of a ms, which stay exact when times are added.
+        self.connect_ms = round(self.profile.connect.draw(self._draws.rng("connect")) * 8) / 8
         self._outbox = Outbox(self._draws, self.profile.event_ms)
         self._conversation = Conversation()
         self.transcribing = Transcribing(self.settings, self._outbox, self._draws, transcriber)
@@ -97,6 +99,7 @@ class Engine:
         self._heard_ms = 0.0
         self._uncommitted_from_ms = 0.0
         self._vad: FrameListener | None = None
+        self._first_frame: NDArray[np.int16] | None = None
         self._pending = b""
         self._speech_item: str | None = None
         self._speech_start_ms = 0.0
@@ -105,7 +108,7 @@ class Engine:
     # --- what a shell calls -------------------------------------------------------------------------------------
 
     def start(self, t_ms: float) -> None:
-        """The connection is open: announce the session."""
+        """The connection is open, `connect_ms` after the client asked for it: announce the session."""
         self._outbox.send(t_ms, ev.SessionCreated(session=self.session()))
 
     def receive(self, event: ev.AnyEvent, t_ms: float) -> None:
@@ -224,10 +227,19 @@ class Engine:
             return
         if self._vad is None:
             self._vad = self.make_vad(self.settings.input_rate_hz())
+        frame = self._decode(raw)
+        self._start_afresh_at(frame)
         self._endpointer.frame = self._frames - 1
-        transition = self._endpointer.step(self._vad.feed(self._decode(raw)))
+        transition = self._endpointer.step(self._vad.feed(frame))
         if transition is not None:
             self._on_transition(transition, t_ms)
+
+    def _start_afresh_at(self, frame: NDArray[np.int16]) -> None:
+        """Follow the detector's restart rule; digital silence is sound that goes on, and restarts nothing here."""
+        if self._first_frame is None:
+            self._first_frame = frame
+        elif frame.any() and np.array_equal(frame, self._first_frame):
+            self._endpointer.start_afresh()
 
     def _decode(self, raw: bytes) -> NDArray[np.int16]:
         kind = self.settings.effective["audio"]["input"]["format"]["type"]

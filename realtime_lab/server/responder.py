@@ -75,9 +75,13 @@ def plan_response(
     """
     create_ms, first_byte_ms = profile.create.draw(rng), profile.first_byte.draw(rng)
     leading_ms = min(LEAD_MS, 10 * round(profile.leading_silence.draw(rng) / 10))
-    spoken_s = min(profile.response_s.draw(rng), 240.0)
+    length = profile.response_s if modality == "audio" else profile.text_tokens
+    drawn = length.draw(rng)
+    spoken_s = min(drawn, 240.0)
     start = int(rng.integers(len(_PROSE)))
-    wanted_words = max(1, round(spoken_s * profile.words_per_s))
+    wanted_words = max(
+        1, round(spoken_s * profile.words_per_s if modality == "audio" else drawn / TEXT_TOKENS_PER_WORD)
+    )
     text_tokens = math.ceil(wanted_words * TEXT_TOKENS_PER_WORD)
     audio_tokens = 0
     if modality == "audio":

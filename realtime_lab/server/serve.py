@@ -196,6 +196,7 @@ class SocketSession:
 
     async def run(self, raw: bytes) -> None:
         """Hold the session until either side closes it."""
+        await asyncio.sleep(self.engine.connect_ms / 1000)
         self._protocol.receive_data(raw)
         events = self._protocol.events_received()
         if not events or not isinstance(events[0], UpgradeRequest):

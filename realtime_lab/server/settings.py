@@ -17,7 +17,7 @@ from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.endpointing import EndpointRule
 from realtime_lab.server.profile import Profile
 
-__all__ = ["Settings", "TurnDetection"]
+__all__ = ["Settings", "TurnDetection", "endpoint_rule"]
 
 UNSUPPORTED_TURN_DETECTION = "semantic_vad"
 
@@ -31,6 +31,17 @@ class TurnDetection:
     create_response: bool
     interrupt_response: bool
     idle_timeout_ms: float | None
+
+
+def endpoint_rule(profile: Profile, threshold: float, silence_duration_ms: float) -> EndpointRule:
+    """How a server of this profile hears at the settings asked for."""
+    return EndpointRule(
+        min(max(threshold + profile.threshold_bias, 0.0), 1.0) if profile.threshold_bias else threshold,
+        silence_duration_ms,
+        profile.hysteresis,
+        onset_late_frames=profile.onset_late_frames,
+        offset_late_frames=profile.offset_late_frames,
+    )
 
 
 @dataclass
@@ -72,7 +83,7 @@ class Settings:
         wire = self.effective["audio"]["input"]["turn_detection"]
         if wire is None:
             return None
-        rule = EndpointRule(wire["threshold"], wire["silence_duration_ms"], self.profile.hysteresis)
+        rule = endpoint_rule(self.profile, wire["threshold"], wire["silence_duration_ms"])
         return TurnDetection(
             rule,
             wire["prefix_padding_ms"],

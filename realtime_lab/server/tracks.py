@@ -1,4 +1,4 @@
-"""Where passages have speech, for every pair of thresholds asked for: computed once, from remembered probabilities."""
+"""Where passages have speech, for every rule asked for: computed once, from remembered probabilities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ProbabilityStore(Protocol):
 
 
 class TrackStore:
-    """Tracks of passages, made once per pair of thresholds.
+    """Tracks of passages, made once per pair of thresholds and lateness.
 
     Args:
         store: Where the probabilities come from.
@@ -29,11 +29,12 @@ class TrackStore:
 
     def __init__(self, store: ProbabilityStore) -> None:
         self._store = store
-        self._tracks: dict[tuple[str, int, float, float], Track] = {}
+        self._tracks: dict[tuple[str, int, float, float, int, int], Track] = {}
 
     def track(self, key: str, pcm: NDArray[np.int16], rate_hz: int, rule: EndpointRule) -> Track:
         """The passage's track under `rule`'s thresholds."""
-        name = (key, rate_hz, rule.threshold, rule.keep_threshold)
+        late = (rule.onset_late_frames, rule.offset_late_frames)
+        name = (key, rate_hz, rule.threshold, rule.keep_threshold, *late)
         found = self._tracks.get(name)
         if found is None:
             found = Track.of(self._store.probabilities(key, pcm, rate_hz), rule)

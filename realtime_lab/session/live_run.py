@@ -200,6 +200,7 @@ def _recording(end: LiveEnd, request: LiveRequest, key: Secret | None) -> Record
         failure=None if fault is None else scrubbed(_failure(fault), key)[:500],
         private=script.private,
         fault=None if fault is None else fault.name,
+        connect_ms=None if connection.connect_ms is None else round(connection.connect_ms, 3),
         connections=end.connections,
         error_bound_ms=lag_ms,
         loop_lag_ms=lag_ms,

@@ -76,7 +76,7 @@ class LiveConnection:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._wire: Wire | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._zero_s = time.monotonic()
+        self._zero_s = self._began_s = time.monotonic()
         self._received_bytes = 0
         self._last_ms = 0.0
         self._audible: set[str] = set()
@@ -85,6 +85,8 @@ class LiveConnection:
         self.microphone: Microphone | None = None
         self.effective: dict[str, Any] | None = None
         """What the server last reported, in today's wire shape."""
+        self.connect_ms: float | None = None
+        """From beginning to connect to session.created."""
         self.audio = OutputAudio("audio/pcm")
 
     async def hold(self) -> None:
@@ -93,6 +95,7 @@ class LiveConnection:
         Raises:
             LiveFault: If it ends early.
         """
+        self._began_s = time.monotonic()
         try:
             self._wire = await open_wire(self._call.url, self._call.headers, self._on_message, self._on_gone)
             reported = await self._greet()
@@ -242,13 +245,14 @@ class LiveConnection:
             event = ev.UnknownEvent(type=event.type[:200], raw=event.raw[:MAX_RAW_BYTES], problem=event.problem)
         if self.caller is None:
             self._log.append((at_s, "server", event))
-            self._on_greeting(event)
+            self._on_greeting(event, at_s)
         else:
             self._on_event(event, at_s)
 
-    def _on_greeting(self, event: ev.AnyEvent) -> None:
+    def _on_greeting(self, event: ev.AnyEvent, at_s: float) -> None:
         match event:
             case ev.SessionCreated() if not self._created.done():
+                self.connect_ms = (at_s - self._began_s) * 1000.0
                 self._created.set_result(event.session)
             case ev.SessionUpdated() if not self._updated.done():
                 self._updated.set_result(event.session)

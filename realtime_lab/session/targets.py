@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from realtime_lab.errors import ConfigError, Problem
-from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.profile import Profile
+from realtime_lab.server.profile_file import find_profile
 
 __all__ = ["Live", "Mocked", "Target", "azure", "live", "mocked", "openai"]
 
@@ -32,7 +34,9 @@ class Mocked:
     @property
     def name(self) -> str:
         """Stands in every row."""
-        return f"mocked:{self.profile.name}"
+        calibration = self.profile.calibration
+        told = "" if calibration is None else f" (calibrated {calibration.on} against {calibration.against})"
+        return f"mocked:{self.profile.name}{told}"
 
 
 @dataclass(frozen=True)
@@ -107,21 +111,17 @@ class Live:
 Target = Mocked | Live
 
 
-def mocked(profile: str | Profile = "documented") -> Mocked:
+def mocked(profile: str | Path | Profile = "documented") -> Mocked:
     """The mocked target.
 
     Args:
-        profile: A shipped profile's name ("documented", "observed") or a profile of your own.
+        profile: A shipped profile's name ("documented", "observed"), a profile file, such as `calibrate` writes, or
+            a profile of your own.
 
     Raises:
-        ConfigError: If no profile has that name.
+        ProfileError: If there is no such profile, or its file has mistakes.
     """
-    if isinstance(profile, Profile):
-        return Mocked(profile)
-    if profile not in PROFILES:
-        allowed = " or ".join(repr(name) for name in sorted(PROFILES))
-        raise ConfigError([Problem("profile", profile, allowed, "or give a Profile")])
-    return Mocked(PROFILES[profile])
+    return Mocked(profile if isinstance(profile, Profile) else find_profile(profile))
 
 
 def live(

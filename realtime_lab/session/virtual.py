@@ -27,8 +27,6 @@ from realtime_lab.session.targets import Mocked
 
 __all__ = ["ReferenceTranscriber", "run_virtual"]
 
-_CONNECT_MS = 40.0
-"""The handshake is over this long before the first sample."""
 _MAX_SESSION_MS = 3_600_000.0
 
 
@@ -89,13 +87,15 @@ class _VirtualSession:
     seed: int
     frame_ms: float
     stage: Stage
-    clock: VirtualClock = field(default_factory=lambda: VirtualClock(-_CONNECT_MS))
+    clock: VirtualClock = field(init=False)
     log: list[RecordedEvent] = field(default_factory=list)
 
     def run(self) -> Recording:
         """From the handshake to the end."""
         requested = self.config.to_wire("ga")
         self.engine = Engine(self.target.profile, self.seed, model=requested.get("model"))
+        # The microphone opens at 0, when session.created and session.updated have come.
+        self.clock = VirtualClock(-2 * self.target.profile.event_ms)
         failure = self._shake_hands(requested)
         if failure is not None:
             return self._recording(requested, None, failure)
@@ -200,6 +200,7 @@ class _VirtualSession:
             },
             outcome="failed" if failure else "complete",
             failure=failure,
+            connect_ms=self.engine.connect_ms + self.target.profile.event_ms,
             private=self.script.private,
         )
         return Recording(

@@ -52,7 +52,7 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
         raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
     try:
         return Mocked(msgspec.convert(record.get("profile"), Profile))
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
 
 

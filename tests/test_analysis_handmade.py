@@ -61,6 +61,7 @@ class Hand:
     frame_ms: float = 20.0
     deadline_ms: float = 5_000.0
     complete: bool = True
+    texts: list[str | None] | None = None
     log: list[RecordedEvent] = field(default_factory=list)
     header: dict[str, Any] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
@@ -150,7 +151,7 @@ class Hand:
                 speech_ms=tuple(Interval(*part) for part in speech),
                 deadline_ms=(speech[-1][1] if speech else 0.0) + self.deadline_ms,
                 complete=self.complete,
-                text=f"turn {index}",
+                text=f"turn {index}" if self.texts is None else self.texts[index],
                 speaker="ann",
             )
             for index, speech in enumerate(self.turns)

@@ -33,6 +33,8 @@ class Asked(NamedTuple):
     """Input is transcribed."""
     gives_logprobs: bool
     """Transcripts were asked to come with log-probabilities."""
+    language: str | None = None
+    """Language of the transcription, such as `en`; None when nobody says."""
 
 
 def what_was_asked(recording: Recording) -> Asked:
@@ -54,6 +56,7 @@ def what_was_asked(recording: Recording) -> Asked:
         speaks=(automatic or by_client) and (not isinstance(modalities, list) or "audio" in modalities),
         transcribes=isinstance(transcription, Mapping),
         gives_logprobs=isinstance(include, list) and _LOGPROBS in include,
+        language=_text(_mapping(transcription).get("language")),
     )
 
 
@@ -76,6 +79,10 @@ def _silence_ms(detection: Mapping[str, Any] | None) -> float | None:
 def _number(value: object, default: float) -> float:
     ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
     return float(value) if ok else default  # type: ignore[arg-type]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "TOKENS",
     "TRIALS",
     "TURNS",
+    "WORDS",
     "Column",
     "column",
     "setting_names",
@@ -78,6 +79,16 @@ def _text(name: str, doc: str) -> Column:
     return Column(name, "str", doc)
 
 
+def _rate(name: str, doc: str, label: str) -> Column:
+    return Column(name, "float", doc, label=label, lower_is_better=True)
+
+
+def _logprob(name: str, doc: str) -> Column:
+    return Column(
+        name, "float", doc, label=name.replace("logprob", "log-probability").replace("_", " "), lower_is_better=False
+    )
+
+
 def _flag(name: str, doc: str) -> Column:
     return Column(name, "bool", doc)
 
@@ -106,6 +117,27 @@ _USAGE = (
 )
 
 _CLOCKED = "has_clocks"
+
+_SCORES = (
+    _text("normaliser", "which spellings count as the same word: its name and version"),
+    _count("n_ref_words", "words of the reference, after the normaliser", "words"),
+    _count("n_hits", "of these, recognised", "words", False),
+    _count("n_substitutions", "of these, recognised as another word", "words", True),
+    _count("n_deletions", "of these, not recognised", "words", True),
+    _count("n_insertions", "words recognised that nobody said; kept for an empty reference too", "words", True),
+    _rate("wer", "word error rate: edits over reference words; null for an empty reference", "word error rate"),
+    _count("n_ref_characters", "characters of the normalised reference, one space between words", "characters"),
+    _count("n_character_errors", "character edits", "characters", True),
+    _rate("cer", "character error rate: character edits over characters", "character error rate"),
+    _text("wer_reason", "why there is no word error rate"),
+)
+_HEARD_TOKENS = (
+    _count("n_tokens", "tokens of the turn's transcripts that have a log-probability", "tokens"),
+    _logprob("mean_logprob", "mean log-probability of those tokens"),
+    _logprob("min_logprob", "lowest log-probability of those tokens"),
+    Column("confidence", "float", "exp of the mean log-probability: of the utterance", lower_is_better=False),
+    _logprob("first_token_logprob", "log-probability of the first token: what a clipped onset harms"),
+)
 
 TURNS = (
     _count("turn", "position of the turn in its script, from 0"),
@@ -167,6 +199,12 @@ TURNS = (
     _text("transcript", "what was recognised in the turn's items, in order"),
     _text("transcription", "completed, failed, missing or not asked"),
     _text("logprobs", "given, not given or not asked"),
+    *_SCORES,
+    *_HEARD_TOKENS,
+    _count(
+        "n_silent_transcripts", "transcripts of items in which, by the reference, nobody speaks, since the turn began"
+    ),
+    _count("n_hallucinations", "of these, with words in them", lower_is_better=True),
     _flag("awaits_endpoint", "the server was asked to find the end of the turn"),
     _flag("awaits_response", "a response was asked for"),
     _flag("awaits_audio", "a spoken response was asked for"),
@@ -204,8 +242,29 @@ TOKENS = (
     _text("token", "the token's text, as given"),
     Column("logprob", "float", "natural logarithm of its probability", lower_is_better=False),
     _text("bytes_hex", "its UTF-8 bytes in hex: a token may be part of a character"),
+    _count("char_start", "its first character in the turn's transcript; null when the tokens do not spell it"),
+    _count("char_end", "one past its last character; tokens that share a character both have it"),
 )
 """One row per token of a transcript that came with log-probabilities."""
+
+WORDS = (
+    _count("turn", "turn the word belongs to"),
+    _count("word_index", "its place in the alignment, from 0"),
+    _text("operation", "equal, substitute, delete or insert; null without a reference to align with"),
+    _text("reference_word", "what was said, normalised; null for an insertion"),
+    _text("word", "what was recognised, normalised; null for a deletion"),
+    _flag("right", "the recognised word is the one that was said; null for a deletion, or without a reference"),
+    _count("char_start", "its first character in the turn's transcript"),
+    _count("char_end", "one past its last character"),
+    _count("n_tokens", "tokens that hold a part of it", "tokens"),
+    _logprob("sum_logprob", "sum of their log-probabilities"),
+    Column("confidence", "float", "product of their probabilities: how sure the recogniser was", lower_is_better=False),
+    Column("confidence_min", "float", "lowest of their probabilities", lower_is_better=False),
+    Column("confidence_geometric", "float", "geometric mean of their probabilities", lower_is_better=False),
+    _text("speaker", "who speaks"),
+    _text("normaliser", "which spellings count as the same word: its name and version"),
+)
+"""One row per place of the alignment of a turn's transcript with its reference."""
 
 TRIALS = (
     _text("outcome", "how the session ended: complete, failed or cancelled"),
@@ -253,7 +312,7 @@ OTHER_METRICS = tuple(
 )
 """What `summary` gives a median of, over the turns that have a value."""
 
-_TABLES = (TURNS, RESPONSES, TOKENS, TRIALS, EVENTS, KEYS)
+_TABLES = (TURNS, RESPONSES, TOKENS, WORDS, TRIALS, EVENTS, KEYS)
 
 
 def column(name: str) -> Column | None:

@@ -98,7 +98,13 @@ class TurnTaking:
     """Holds whose end was played."""
     n_cut_holds: int = 0
     merged: bool = False
-    false_starts: int = 0
+    strays: list[InputItem] = field(default_factory=list)
+    """Items that a false start began, from this turn's start to the next one's; the first turn has those before it."""
+
+    @property
+    def false_starts(self) -> int:
+        """Speech detected away from all reference speech."""
+        return len(self.strays)
 
     @property
     def cut(self) -> bool:
@@ -128,7 +134,7 @@ def take_turns(
     for first, second in pairwise(taken):
         if any(_spans(item, first.turn, second.turn, audio_ms) for item in first.items):
             first.merged = second.merged = True
-    _count_false_starts(taken, items, asked)
+    _find_strays(taken, items, asked)
     return taken
 
 
@@ -213,7 +219,7 @@ def _spans(item: HeardItem, first: ReferenceTurn, second: ReferenceTurn, audio_m
     return item.onset_ms < first.speech_ms[-1].end_ms and start_ms < audio_ms and item.reaches(start_ms)
 
 
-def _count_false_starts(taken: Sequence[TurnTaking], items: Iterable[InputItem], asked: Asked) -> None:
+def _find_strays(taken: Sequence[TurnTaking], items: Iterable[InputItem], asked: Asked) -> None:
     speech = sorted(part for taking in taken for part in taking.turn.speech_ms)
     starts = [part.start_ms for part in speech]
     turn_starts = [taking.turn.speech_ms[0].start_ms for taking in taken]
@@ -223,4 +229,4 @@ def _count_false_starts(taken: Sequence[TurnTaking], items: Iterable[InputItem],
         onset_ms = item.audio_start_ms + asked.prefix_ms
         begun = bisect_right(starts, onset_ms + ONSET_TOLERANCE_MS)
         if begun == 0 or speech[begun - 1].end_ms < onset_ms - ONSET_TOLERANCE_MS:
-            taken[max(bisect_right(turn_starts, onset_ms) - 1, 0)].false_starts += 1
+            taken[max(bisect_right(turn_starts, onset_ms) - 1, 0)].strays.append(item)

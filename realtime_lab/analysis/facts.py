@@ -170,7 +170,8 @@ def _committed(facts: SessionFacts, event: ev.InputAudioCommitted, now: Received
 
 
 def _timed_out(facts: SessionFacts, event: ev.TimeoutTriggered, now: Received) -> None:
-    facts.item(event.item_id).timed_out = True
+    item = facts.item(event.item_id)
+    item.timed_out, item.audio_start_ms = True, event.audio_start_ms
 
 
 def _client_commit(facts: SessionFacts, event: ev.InputAudioCommit, now: Received) -> None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from realtime_lab.analysis.columns import TRIALS
 from realtime_lab.analysis.facts import InputItem
 from realtime_lab.analysis.responses import USAGE_NAMES, response_row
+from realtime_lab.analysis.token_spans import token_bytes
+from realtime_lab.analysis.transcription import spans_in_turn
 from realtime_lab.analysis.turns import excluded_row, turn_row
 from realtime_lab.analysis.view import Row, SessionView
 from realtime_lab.recording.events import Recording
@@ -44,7 +46,7 @@ def session_rows(recording: Recording) -> SessionRows:
     view = SessionView(recording)
     takings = {taking.turn.index: taking for taking in view.takings}
     turns = [
-        turn_row(view, takings[turn.index]) if turn.index in takings else excluded_row(turn)
+        turn_row(view, takings[turn.index]) if turn.index in takings else excluded_row(view, turn)
         for turn in recording.reference
     ]
     responses = [response_row(view, response) for response in view.responses]
@@ -53,17 +55,22 @@ def session_rows(recording: Recording) -> SessionRows:
 
 def _token_rows(view: SessionView) -> list[Row]:
     rows: list[Row] = []
+    spans = {item_id: found for taking in view.takings for item_id, found in spans_in_turn(taking).items()}
     for item in sorted(view.items.values(), key=_by_commit):
         taking = view.cause(item).taking
+        placed = spans.get(item.item_id)
         for index, token in enumerate(item.logprobs or ()):
+            start, end = (None, None) if placed is None else placed[index]
             rows.append(
                 {
                     "turn": None if taking is None else taking.turn.index,
                     "item_id": item.item_id,
                     "token_index": index,
                     "token": token.token,
-                    "logprob": token.logprob,
-                    "bytes_hex": _hex(token.token, token.bytes),
+                    "logprob": token.logprob if math.isfinite(token.logprob) else None,
+                    "bytes_hex": token_bytes(token).hex(),
+                    "char_start": start,
+                    "char_end": end,
                 }
             )
     return rows
@@ -71,11 +78,6 @@ def _token_rows(view: SessionView) -> list[Row]:
 
 def _by_commit(item: InputItem) -> tuple[float, str]:
     return (math.inf if item.committed is None else item.committed.rank), item.item_id
-
-
-def _hex(token: str, given: list[int] | None) -> str:
-    data = token.encode("utf-8", "replace") if given is None else bytes(value & 0xFF for value in given)
-    return data.hex()
 
 
 def _trial_row(view: SessionView, responses: list[Row]) -> Row:

@@ -10,6 +10,7 @@ from realtime_lab.analysis.columns import TURNS
 from realtime_lab.analysis.endpointing import TurnTaking
 from realtime_lab.analysis.facts import InputItem, ResponseFacts
 from realtime_lab.analysis.responses import audible_at, response_clocks, usage_columns
+from realtime_lab.analysis.transcription import silence_columns, transcription_columns
 from realtime_lab.analysis.view import Row, SessionView, difference, received_ms
 from realtime_lab.recording.events import ReferenceTurn
 
@@ -18,11 +19,11 @@ __all__ = ["excluded_row", "turn_row"]
 _NAMES = tuple(entry.name for entry in TURNS)
 
 
-def excluded_row(turn: ReferenceTurn) -> Row:
+def excluded_row(view: SessionView, turn: ReferenceTurn) -> Row:
     """The row of a turn in which, by its reference, nobody speaks."""
     row: Row = dict.fromkeys(_NAMES)
     row.update(turn=turn.index, outcome="excluded", outcome_reason="the reference has no speech")
-    row.update(speaker=turn.speaker, reference_text=turn.text)
+    row.update(speaker=turn.speaker, reference_text=turn.text, **silence_columns(view, turn))
     return row
 
 
@@ -57,7 +58,8 @@ def turn_row(view: SessionView, taking: TurnTaking) -> Row:
         has_clocks=view.has_clocks,
     )
     row.update(_response_columns(view, taking, response))
-    row.update(_transcription_columns(view, taking))
+    row.update(transcription_columns(view, taking))
+    row.update(silence_columns(view, turn))
     if closing is not None and not taking.cut:
         row.update(_latencies(view, turn, closing, response))
     return row
@@ -160,21 +162,3 @@ def _yielded_at(response: ResponseFacts, onset_ms: float) -> float | None:
     else:
         end_ms = max((piece.at_ms for piece in response.pieces.values() if piece.at_ms is not None), default=None)
     return end_ms if end_ms is not None and end_ms > onset_ms else None
-
-
-def _transcription_columns(view: SessionView, taking: TurnTaking) -> Row:
-    closing = [] if taking.closing is None else [taking.closing]
-    items = [*taking.cuts, *closing, *taking.late]
-    spoken = [item.transcript for item in items if item.transcript is not None]
-    if not view.asked.transcribes and not spoken:
-        return {"transcription": "not asked", "logprobs": "not asked"}
-    if items and len(spoken) == len(items):
-        state = "completed"
-    else:
-        state = "failed" if any(item.transcription_failed for item in items) else "missing"
-    unseen = "not given" if view.asked.gives_logprobs else "not asked"
-    return {
-        "transcript": " ".join(spoken) if spoken else None,
-        "transcription": state,
-        "logprobs": "given" if any(item.logprobs for item in items) else unseen,
-    }

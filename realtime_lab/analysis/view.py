@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from realtime_lab.analysis.asked import what_was_asked
@@ -59,6 +60,23 @@ class SessionView:
         # An endpoint that belongs to no turn ended sound that was no reference speech.
         fallback = Cause("other" if item.audio_end_ms is None else "false_start", None)
         return self._causes.get(item.item_id, fallback)
+
+    @cached_property
+    def silent_items(self) -> dict[int, list[InputItem]]:
+        """By the index of the turn they follow: items in which, by the reference, nobody speaks.
+
+        False starts that never came to hold speech, and items of the idle timeout. Without any turn of speech every
+        item is one, and belongs to the first turn.
+        """
+        if not self.takings:
+            return {turn.index: list(self.items.values()) for turn in self.recording.reference[:1]}
+        found = {taking.turn.index: list(taking.strays) for taking in self.takings}
+        for item in self.items.values():
+            if item.timed_out:
+                at_ms = item.audio_start_ms or 0.0
+                begun = [taking.turn for taking in self.takings if taking.turn.speech_ms[0].start_ms <= at_ms]
+                found[(begun or [self.takings[0].turn])[-1].index].append(item)
+        return {index: [item for item in items if self.cause(item).taking is None] for index, items in found.items()}
 
 
 def _causes(takings: list[TurnTaking]) -> dict[str, Cause]:

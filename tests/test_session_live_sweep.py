@@ -11,7 +11,9 @@ from realtime_lab.audio.script import Script
 from realtime_lab.errors import ConfigError, PlanError, RemoteError
 from realtime_lab.sweep.plan import script_ms
 from realtime_lab.sweep.records import target_from_record, target_to_record
+from realtime_lab.sweep.schedule import Schedule
 from realtime_lab.sweep.spend import Budget, Price, billed_usd, price_of, trial_ceiling_usd
+from realtime_lab.testing import Fault, FaultServer
 
 BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad())
 
@@ -39,6 +41,21 @@ def test_live_trials_run_side_by_side_and_their_study_reads_like_a_mocked_one(sh
     assert set(study.turns_df()["outcome"]) == {"answered"}
     assert study.recording(trials["trial"].iloc[0]).header.connections == 1
     assert study.plan.target.url == target.url
+
+
+def test_a_service_that_asks_for_fewer_sessions_gets_fewer_and_no_trial_is_lost(short_script, tmp_path, monkeypatch):
+    allowed = []
+    back = Schedule.back
+    monkeypatch.setattr(Schedule, "back", lambda self, *told: (back(self, *told), allowed.append(self.allowed)))
+    refusal = Fault("status", "connect", code=429, retry_after="0")
+    with serving(FaultServer, faults=(refusal,), faulty=2) as server:
+        target = rl.live(server.url, api_key_env=None, sessions=4)
+        plan = plan_of(short_script, repeats=3)
+        study = rl.run_sweep(plan, target=target, store=tmp_path / "s.sqlite", workers=0, progress=False)
+    assert set(study.trials_df()["state"]) == {"complete"}
+    limited = [study.recording(trial.key).header.limited for trial in plan.trials_for(target)]
+    assert 1 <= sum(limited) <= 2
+    assert min(allowed) < 4 and allowed[-1] > min(allowed)
 
 
 def test_a_paid_target_needs_a_cap_in_one_clear_line(short_script, tmp_path):

@@ -47,6 +47,14 @@ def test_rate_and_time_to_go():
     assert str(now) == "30 of 100 trials, 1 failed, 2.0/s, about 35 s to go"
 
 
+def test_failures_are_told_by_kind_the_commonest_first():
+    counts, _ = meter()
+    counts.returned(0, 4, ["reset", "rate_limited", "rate_limited", "rate_limited"])
+    now = counts.snapshot()
+    assert now.failures == {"rate_limited": 3, "reset": 1}
+    assert "4 failed (3 × rate_limited, 1 × reset)" in str(now)
+
+
 def test_the_rate_is_that_of_the_last_while():
     counts, clock = meter(total=10_000)
     for done in [1] * 20 + [50] * 20:

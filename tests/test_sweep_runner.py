@@ -122,6 +122,33 @@ def test_a_trial_that_kills_every_worker_fails_alone(store):
     assert error == "the worker process ended with status 7, twice on this trial"
 
 
+def test_a_limit_on_trials_leaves_the_rest_for_the_next_call_and_says_so(store, log):
+    with pytest.warns(RuntimeWarning, match=r"4 of 6 trials were left out: max_trials = 2 was reached"):
+        study = run_sweep(small_plan(), store=store, run=sweep_fakes.logged, max_trials=2, **QUIET)
+    assert study.states() == {"complete": 2, "planned": 4}
+    assert run_sweep(small_plan(), store=store, run=sweep_fakes.logged, max_trials=4, **QUIET).states() == {
+        "complete": 6
+    }
+    assert sorted(log()) == sorted(trial.key for trial in small_plan().trials)
+
+
+def test_a_limit_on_time_finishes_what_is_under_way_and_leaves_the_rest(store):
+    run = start_sweep(
+        small_plan(range(200, 400)), store=store, run=sweep_fakes.slow, workers=0, progress=False, max_seconds=0.2
+    )
+    with pytest.warns(RuntimeWarning, match=r"trials were left out: max_seconds = 0.2 was reached"):
+        states = run.result().states()
+    assert set(states) == {"complete", "planned"} and sum(states.values()) == 400
+    assert run.progress.state == "stopped"
+
+
+@pytest.mark.parametrize("limits", [{"max_trials": 0}, {"max_trials": 1.5}, {"max_seconds": 0}, {"max_seconds": "1"}])
+def test_a_limit_that_is_none_is_refused_before_anything_is_made(store, limits):
+    with pytest.raises(PlanError, match=next(iter(limits))):
+        start_sweep(small_plan(), store=store, **limits)
+    assert not store.exists()
+
+
 def test_rows_that_are_not_declared_fail_their_trial(store):
     with pytest.warns(RuntimeWarning, match="surprise"):
         study = run_sweep(small_plan(), store=store, run=sweep_fakes.undeclared, **QUIET)

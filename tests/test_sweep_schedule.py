@@ -85,3 +85,39 @@ def test_trials_of_a_dead_worker_come_first_and_alone():
     schedule.again([0])
     assert len(schedule) == 4
     assert schedule.take(0) == [0]
+
+
+def side_by_side(trials=100, lanes=2, at_once=8):
+    return Schedule(rows([("a", "clean")], trials), lanes, at_once)
+
+
+def test_sessions_side_by_side_never_exceed_what_the_service_allows():
+    schedule = side_by_side()
+    assert [len(schedule.take(lane)) for lane in (0, 1)] == [8, 8]
+    assert schedule.take(0) == []
+    schedule.back(8, limited=True)
+    assert schedule.allowed == 8
+    assert schedule.take(0) == [], "the other worker's eight are all that is allowed now"
+    schedule.back(8, limited=True)
+    assert schedule.allowed == 4
+    assert len(schedule.take(0)) == 4
+
+
+def test_what_a_service_allows_is_tried_again_one_by_one_and_never_falls_to_none():
+    schedule = side_by_side()
+    for _ in range(9):
+        schedule.back(len(schedule.take(0)), limited=True)
+    assert schedule.allowed == 1
+    seen = []
+    for _ in range(20):
+        schedule.back(len(schedule.take(0)))
+        seen.append(schedule.allowed)
+    assert seen == [*range(2, 17), 16, 16, 16, 16, 16]
+
+
+def test_a_task_is_no_larger_than_what_is_asked_for():
+    schedule = Schedule(rows([("a", "clean")], 100), 1)
+    schedule.took(0, 64, 0.001)
+    assert len(schedule.take(0, most=3)) == 3
+    assert schedule.take(0, most=0) == []
+    assert len(schedule) == 97

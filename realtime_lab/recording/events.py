@@ -104,6 +104,8 @@ class Header(Struct, frozen=True, kw_only=True):
     """From beginning to connect to session.created; None where nobody measured it."""
     connections: int | None = None
     """How many connections a live session took."""
+    limited: bool = False
+    """Whether the service refused a connection of a live session for being one too many (429)."""
     error_bound_ms: float | None = None
     """No receive time of a live session is later than the arrival by more than this."""
     loop_lag_ms: float | None = None

@@ -23,6 +23,7 @@ from realtime_lab.protocol.items import ErrorDetail, Response
 __all__ = [
     "FATAL_CODES",
     "FATAL_FAULTS",
+    "RATE_LIMITED",
     "LiveFault",
     "close_fault",
     "error_fault",
@@ -37,6 +38,8 @@ FATAL_CODES = frozenset(
 """Codes after which no other trial can do better."""
 FATAL_FAULTS = FATAL_CODES | {"handshake_401", "handshake_403", "handshake_404", "invalid_key", "refused_for_good"}
 """Names of the faults that are the same for every trial."""
+RATE_LIMITED = "rate_limited"
+"""The fault after which fewer sessions should be held at a time."""
 _EXPIRED = "session_expired"
 _LIMITED = "rate_limit_exceeded"
 _GOING_AWAY, _BAD_KEY, _BETA = 1001, 3000, 4000
@@ -66,7 +69,7 @@ def handshake_fault(status: int, body: bytes, retry_after: str | None) -> LiveFa
     said = body[:300].decode("utf-8", "replace").strip()
     detail = f"the service answered {status}" + (f": {said}" if said else "")
     if status == 429:
-        return LiveFault("rate_limited", detail, again=True, wait_s=_seconds(retry_after))
+        return LiveFault(RATE_LIMITED, detail, again=True, wait_s=_seconds(retry_after))
     if status in (401, 403, 404):
         return LiveFault(f"handshake_{status}", detail, fatal=True)
     return LiveFault(f"handshake_{status}", detail, again=status >= 500, wait_s=_seconds(retry_after))
@@ -115,5 +118,5 @@ def _coded(code: str, message: str) -> LiveFault | None:
     if code == _EXPIRED:
         return LiveFault(_EXPIRED, message)
     if code == _LIMITED:
-        return LiveFault("rate_limited", message, again=True)
+        return LiveFault(RATE_LIMITED, message, again=True)
     return None

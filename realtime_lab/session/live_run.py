@@ -20,7 +20,7 @@ from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.recording.events import Header, Recording
 from realtime_lab.session.live_audio import without_audio
-from realtime_lab.session.live_faults import LiveFault
+from realtime_lab.session.live_faults import RATE_LIMITED, LiveFault
 from realtime_lab.session.live_key import Secret, read_key, scrubbed
 from realtime_lab.session.live_session import Call, LiveConnection
 from realtime_lab.session.stage import Stage
@@ -46,6 +46,8 @@ class LiveEnd:
     connection: LiveConnection
     fault: LiveFault | None
     connections: int
+    limited: bool = False
+    """Whether one of them was refused for being one too many."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +163,16 @@ def _headers(target: Live, key: Secret | None) -> list[tuple[str, str]]:
 
 async def _hold(call: Call, after_s: float) -> LiveEnd:
     await _pause(after_s)
-    wait_s = _FIRST_WAIT_S
+    wait_s, limited = _FIRST_WAIT_S, False
     for number in range(1, MAX_CONNECTIONS + 1):
         connection = LiveConnection(call)
         try:
             await connection.hold()
-            return LiveEnd(connection, None, number)
+            return LiveEnd(connection, None, number, limited)
         except LiveFault as fault:
+            limited = limited or fault.name == RATE_LIMITED
             if not fault.again or fault.fatal or connection.began or number == MAX_CONNECTIONS:
-                return LiveEnd(connection, fault, number)
+                return LiveEnd(connection, fault, number, limited)
             await _pause(wait_s if fault.wait_s is None else fault.wait_s)
         wait_s *= 2
     raise AssertionError("unreachable")
@@ -202,6 +205,7 @@ def _recording(end: LiveEnd, request: LiveRequest, key: Secret | None) -> Record
         fault=None if fault is None else fault.name,
         connect_ms=None if connection.connect_ms is None else round(connection.connect_ms, 3),
         connections=end.connections,
+        limited=end.limited,
         error_bound_ms=lag_ms,
         loop_lag_ms=lag_ms,
         pacing_error_ms=error_ms,

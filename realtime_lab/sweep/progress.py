@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 __all__ = ["Progress", "ProgressDisplay", "ProgressMeter"]
 
 _RATE_OVER_S = 15.0
 _LINE_AFTER_S = (3.0, 10.0, 30.0)
+_KINDS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Progress:
     rate_per_s: float | None
     """Trials per second lately; None before the first result."""
     state: str
-    """running, finished, cancelled or failed."""
+    """running, finished, stopped (a limit was reached), cancelled or failed."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """How often each kind of failure was met in this run, the commonest first."""
 
     @property
     def eta_s(self) -> float | None:
@@ -48,7 +51,8 @@ class Progress:
     def __str__(self) -> str:
         parts = [f"{self.done:,} of {self.total:,} trials"]
         if self.failed:
-            parts.append(f"{self.failed:,} failed")
+            kinds = ", ".join(f"{count:,} × {kind}" for kind, count in list(self.failures.items())[:_KINDS_SHOWN])
+            parts.append(f"{self.failed:,} failed" + (f" ({kinds})" if kinds else ""))
         if self.rate_per_s:
             parts.append(f"{self.rate_per_s:,.1f}/s")
         if self.state == "running" and self.eta_s is not None:
@@ -73,6 +77,7 @@ class ProgressMeter:
         self._start_s = self._end_s = now_s()
         self._total, self._resumed = total, resumed
         self._done, self._failed, self._running = resumed, 0, 0
+        self._failures: Counter[str] = Counter()
         self._state = "running"
         self._marks: deque[tuple[float, int]] = deque([(self._start_s, resumed)])
 
@@ -86,13 +91,20 @@ class ProgressMeter:
         with self._lock:
             self._running -= trials
 
-    def returned(self, complete: int, failed: int) -> None:
-        """Trials came back and are stored."""
+    def returned(self, complete: int, failed: int, kinds: Iterable[str] = ()) -> None:
+        """Trials came back and are stored.
+
+        Args:
+            complete: How many are complete.
+            failed: How many have failed.
+            kinds: The kind of each failure.
+        """
         with self._lock:
             now = self._now_s()
             self._running -= complete + failed
             self._done += complete + failed
             self._failed += failed
+            self._failures.update(kinds)
             self._marks.append((now, self._done))
             while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_OVER_S:
                 self._marks.popleft()
@@ -120,6 +132,7 @@ class ProgressMeter:
                 elapsed_s=now - self._start_s,
                 rate_per_s=rate,
                 state=self._state,
+                failures=dict(self._failures.most_common()),
             )
 
 
@@ -167,7 +180,8 @@ class ProgressDisplay:
                 total=progress.total, initial=progress.resumed, desc="sweep", unit="trial", file=self._stream
             )
         if progress.failed:
-            self._bar.set_postfix_str(f"{progress.failed} failed", refresh=False)
+            kinds = ", ".join(f"{count} {kind}" for kind, count in list(progress.failures.items())[:_KINDS_SHOWN])
+            self._bar.set_postfix_str(f"{progress.failed} failed" + (f": {kinds}" if kinds else ""), refresh=False)
         self._bar.update(progress.done - self._bar.n)
 
 

@@ -26,6 +26,7 @@ from realtime_lab.session import Live, Mocked, Target, mocked
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
+from realtime_lab.sweep.limits import Limits
 from realtime_lab.sweep.plan import SweepPlan, Trial, script_ms
 from realtime_lab.sweep.pool import WorkerStartError
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
@@ -39,6 +40,8 @@ __all__ = ["SweepRun", "run_sweep", "start_sweep"]
 
 CLOSE_PATIENCE_S = 5.0
 """How long an interrupted `result()` waits for the study to be closed."""
+EXIT_PATIENCE_S = 30.0
+"""How long a script that ends waits for its study to be closed: a busy machine may still be starting workers."""
 _LOOK_EVERY_S = 0.1
 
 
@@ -52,6 +55,8 @@ def start_sweep(
     allow_unmodelled: bool = False,
     run: RunTrial = run_trial,
     max_usd: float | None = None,
+    max_trials: int | None = None,
+    max_seconds: float | None = None,
 ) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
@@ -65,13 +70,16 @@ def start_sweep(
         allow_unmodelled: Run a mocked sweep although it varies a field that the mocked server ignores.
         run: What runs one trial: a module-level function that worker processes can import.
         max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out.
+        max_trials: How many trials this call runs at most; the next call goes on from there.
+        max_seconds: How long this call sends trials out, s; those under way are finished.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
 
     Raises:
         UnmodelledError: If the plan varies a field that the mocked server ignores.
-        PlanError: If `workers` is not a number of processes, or a paid target has no `max_usd` or no known price.
+        PlanError: If `workers` or a limit is not a number of its kind, or a paid target has no `max_usd` or no known
+            price.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.
@@ -84,11 +92,12 @@ def start_sweep(
         _refuse_unmodelled(plan)
     trials = plan.trials_for(target)
     budget = _budget(plan, target, trials, max_usd)
+    limits = Limits(max_trials, max_seconds)
     path = Path(store) if store is not None else _default_store(plan, target)
     writer = StudyWriter.open(path, study_content(plan, target, trials))
     try:
         lanes = open_lanes(workers, executor)
-        return SweepRun(plan, target, trials, writer, lanes, progress, run, budget)
+        return SweepRun(plan, target, trials, writer, lanes, progress, run, budget, limits)
     except BaseException:
         writer.close(compact=False)
         raise
@@ -104,15 +113,19 @@ def run_sweep(
     allow_unmodelled: bool = False,
     run: RunTrial = run_trial,
     max_usd: float | None = None,
+    max_trials: int | None = None,
+    max_seconds: float | None = None,
 ) -> Study:
     """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
 
     An interrupt keeps what has come back and closes the study; the same call finishes it.
 
     Warns:
-        RuntimeWarning: Some trials failed; the same call runs them again.
+        RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
-    return start_sweep(plan, target, store, workers, executor, progress, allow_unmodelled, run, max_usd).result()
+    return start_sweep(
+        plan, target, store, workers, executor, progress, allow_unmodelled, run, max_usd, max_trials, max_seconds
+    ).result()
 
 
 def _check_workers(workers: object) -> None:
@@ -174,6 +187,7 @@ class SweepRun:
         progress: bool,
         run: RunTrial,
         budget: Budget | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.study = Study(writer.path)
         """The study, which can be read while it grows."""
@@ -185,6 +199,10 @@ class SweepRun:
         places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
         at_once = target.sessions if isinstance(target, Live) else None
         self._schedule = Schedule(places, len(lanes), at_once)
+        # Sessions side by side fill their worker: one that waited behind them would only seem to be running.
+        self._depth = lanes.depth if at_once is None else 1
+        self._limits = limits or Limits()
+        self._sent, self._unsent = 0, 0
         self._budget, self._left_out = budget, 0
         self._meter = ProgressMeter(len(trials), len(trials) - len(unfinished))
         self._flying: dict[Future[BatchResult], _Task] = {}
@@ -203,11 +221,15 @@ class SweepRun:
         """How far the sweep is, now."""
         return self._meter.snapshot()
 
-    def cancel(self) -> None:
-        """Stop: end the workers, keep what has come back, close the study. Harmless when the sweep is over."""
+    def cancel(self, patience_s: float = CLOSE_PATIENCE_S) -> None:
+        """Stop: end the workers, keep what has come back, close the study. Harmless when the sweep is over.
+
+        Args:
+            patience_s: How long to wait for that, s; it goes on by itself.
+        """
         self._cancelled.set()
         self._lanes.kill()
-        self._over.wait(CLOSE_PATIENCE_S)
+        self._over.wait(patience_s)
 
     def result(self) -> Study:
         """Wait for the end and return the study; after `cancel`, the study as far as it got.
@@ -246,6 +268,13 @@ class SweepRun:
                 RuntimeWarning,
                 stacklevel=3,
             )
+        if self._unsent:
+            warnings.warn(
+                f"{self._unsent} of {len(self._trials)} trials were left out: {self._limits.words(self._sent)} was "
+                "reached; the same call goes on from there",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         failed = sum(self._errors.values())
         if failed:
             reasons = "; ".join(f"{count} × {text[:200]}" for text, count in self._errors.most_common(3))
@@ -266,18 +295,24 @@ class SweepRun:
             while self._flying and not self._cancelled.is_set():
                 self._take_returned()
                 self._fill_lanes()
-            state = "cancelled" if self._cancelled.is_set() and len(self._schedule) + len(self._flying) else "finished"
+            state = self._end_state()
         except BaseException as error:
             self._error = error
         finally:
             self._close(state)
 
+    def _end_state(self) -> str:
+        if self._cancelled.is_set() and len(self._schedule) + len(self._flying):
+            return "cancelled"
+        self._unsent = len(self._schedule)
+        return "stopped" if self._unsent + self._left_out else "finished"
+
     def _close(self, state: str) -> None:
-        if state == "finished":
+        if state in ("finished", "stopped"):
             steps: list[Callable[[], None]] = [self._lanes.close, VadCache(cache_folder()).prune]
         else:
             steps = [self._lanes.kill, self._keep_what_came_back]
-        steps.append(lambda: self._writer.close(compact=state == "finished"))
+        steps.append(lambda: self._writer.close(compact=state in ("finished", "stopped")))
         for step in steps:
             try:
                 step()
@@ -296,16 +331,17 @@ class SweepRun:
         self._writer.mark(abandoned, "cancelled")
 
     def _fill_lanes(self) -> None:
-        for _ in range(self._lanes.depth):
+        for _ in range(self._depth):
             for lane in range(len(self._lanes)):
                 held = sum(task.lane == lane for task in self._flying.values())
-                if held < self._lanes.depth and not self._cancelled.is_set():
+                if held < self._depth and not self._cancelled.is_set():
                     self._send(lane)
 
     def _send(self, lane: int) -> None:
-        taken = self._affordable(self._schedule.take(lane))
+        taken = self._affordable(self._schedule.take(lane, self._limits.room(self._sent)))
         if not taken:
             return
+        self._sent += len(taken)
         task = _Task(lane, taken, _now_utc())
         self._writer.mark(taken, "running")
         self._meter.sent(len(taken))
@@ -327,6 +363,7 @@ class SweepRun:
             return tuple(taken)
         kept = tuple(number for number in taken if budget.reserve(number))
         self._left_out += len(taken) - len(kept)
+        self._schedule.back(len(taken) - len(kept))
         return kept
 
     def _task(self, number: int) -> TrialTask:
@@ -345,12 +382,15 @@ class SweepRun:
         try:
             batch = future.result()
         except (BrokenExecutor, CancelledError) as error:
+            self._schedule.back(len(task.trials))
             self._settle_lost(task, error)
             return
         except Exception as error:  # the batch could not be run or sent back at all
+            self._schedule.back(len(task.trials))
             line = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             self._store(task, [TrialResult(number, "failed", error=line) for number in task.trials])
             return
+        self._schedule.back(len(task.trials), any(result.limited for result in batch.results))
         self._schedule.took(task.lane, len(task.trials), batch.seconds)
         self._store(task, batch.results)
 
@@ -361,7 +401,7 @@ class SweepRun:
             self._budget.settle(result.index, result.rows.get("responses") if result.state == "complete" else None)
         failed = [result.error or "no reason given" for result in stored if result.state == "failed"]
         self._errors.update(failed)
-        self._meter.returned(len(stored) - len(failed), len(failed))
+        self._meter.returned(len(stored) - len(failed), len(failed), map(_kind, failed))
         fatal = next((result.error for result in stored if result.fatal), None)
         if fatal is not None:
             raise RemoteError(f"the sweep was stopped, because no trial can do better: {fatal}")
@@ -389,6 +429,11 @@ class SweepRun:
             self._store(task, [TrialResult(n, "failed", error=f"{reason}, twice on this trial") for n in spent])
 
 
+def _kind(error: str) -> str:
+    """What kind of failure an error's line tells of: the name before its colon."""
+    return error.partition(":")[0][:60]
+
+
 def _now_utc() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -408,4 +453,4 @@ class _Goodbye:
     def __call__(self) -> None:
         run = self._run()
         if run is not None:
-            run.cancel()
+            run.cancel(EXIT_PATIENCE_S)

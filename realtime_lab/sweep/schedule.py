@@ -3,7 +3,9 @@
 A lane stands for one worker. It takes a block of the plan (every setting on one script, condition and repeat) and
 stays with that script and condition while there is work on it, since their audio and its voice-activity
 probabilities are then at hand; a lane without a block of its own helps with the longest one. Tasks start at one
-trial and grow until one lasts about half a second, and shrink towards the end so that lanes finish together.
+trial and grow until one lasts about half a second, and shrink towards the end so that lanes finish together. Trials
+that a worker runs side by side are the sessions a service holds at a time: their number is halved when the service
+asks for fewer, and grows by one with every task that went well.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Schedule:
         self, trials: Iterable[tuple[int, int, tuple[str, str]]], lanes: int, at_once: int | None = None
     ) -> None:
         self._at_once = at_once
+        self._allowed = lanes * (at_once or 1)
+        self._out = 0
         blocks: dict[int, _Block] = {}
         for number, block, place in trials:
             blocks.setdefault(block, _Block(place)).trials.append(number)
@@ -57,8 +61,26 @@ class Schedule:
         """Trials not taken yet."""
         return self._left + len(self._again)
 
-    def take(self, lane: int) -> list[int]:
-        """The trials that `lane` should run next, in order; empty when there are none left."""
+    @property
+    def allowed(self) -> int:
+        """Trials that may run side by side on all lanes together."""
+        return self._allowed
+
+    def take(self, lane: int, most: int | None = None) -> list[int]:
+        """The trials that `lane` should run next, in order; empty when there are none left, or none may run now.
+
+        Args:
+            lane: The lane.
+            most: How many to take at most.
+        """
+        room = MAX_TASK_TRIALS if self._at_once is None else self._allowed - self._out
+        taken = self._next(lane, room if most is None else min(room, most))
+        self._out += len(taken)
+        return taken
+
+    def _next(self, lane: int, room: int) -> list[int]:
+        if room < 1:
+            return []
         if self._again:
             return [self._again.popleft()]
         state = self._lanes[lane]
@@ -66,11 +88,24 @@ class Schedule:
         if block is None:
             return []
         fair = max(1, self._left // (2 * len(self._lanes)))
-        taken = [block.trials.popleft() for _ in range(min(state.size, fair, len(block.trials)))]
+        taken = [block.trials.popleft() for _ in range(min(state.size, fair, room, len(block.trials)))]
         self._left -= len(taken)
         if not block.trials:
             self._blocks.remove(block)
         return taken
+
+    def back(self, trials: int, limited: bool = False) -> None:
+        """Trials that were taken run no more, however they ended.
+
+        Args:
+            trials: How many.
+            limited: Whether the service asked for fewer at a time.
+        """
+        self._out -= trials
+        if limited:
+            self._allowed = max(1, self._allowed // 2)
+        elif self._at_once is not None:
+            self._allowed = min(self._allowed + 1, len(self._lanes) * self._at_once)
 
     def took(self, lane: int, trials: int, seconds: float) -> None:
         """A task of `trials` kept `lane` busy for `seconds`: choose the size of its next one."""

@@ -83,6 +83,8 @@ class TrialResult:
     """Whether something disturbed the measurement."""
     fatal: bool = False
     """Whether no other trial can do better, as with a key that is refused."""
+    limited: bool = False
+    """Whether the service asked for fewer sessions at a time."""
     detail: str | None = None
     """The traceback of a failure, for the attempts table."""
 
@@ -172,9 +174,11 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
             error=reason[:MAX_ERROR_CHARACTERS],
             tainted=bool(header.tainted),
             fatal=header.fault in FATAL_FAULTS,
+            limited=header.limited,
         )
     rows = session_rows(recording)._asdict()
-    return TrialResult(task.index, "complete", packed, rows, effective, tainted=bool(header.tainted))
+    tainted, limited = bool(header.tainted), header.limited
+    return TrialResult(task.index, "complete", packed, rows, effective, tainted=tainted, limited=limited)
 
 
 @lru_cache(maxsize=KEPT_STAGES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -216,3 +218,43 @@ def test_the_summary_of_real_rows_has_the_turns_of_every_kind():
     hand.answer("a", 2600.0)
     row = summary(turns_df(hand.build()), by=[]).iloc[0]
     assert (row["answered_rate"], row["n_answered"], row["n_decided"]) == (0.5, 1, 2)
+
+
+MILLION = """
+import resource, sys, time
+import numpy as np, pandas as pd
+from realtime_lab.analysis.columns import LATENCY_METRICS, OTHER_METRICS
+from realtime_lab.analysis.summary import summary
+n, rng = 1_000_000, np.random.default_rng(0)
+frame = pd.DataFrame({
+    "script": pd.Categorical.from_codes(rng.integers(0, 200, n), [f"script {i}" for i in range(200)]),
+    "turn": pd.array(rng.integers(0, 20, n), dtype="Int64"),
+    "silence_duration_ms": pd.array(rng.choice([200, 300, 400, 500, 700, 1000], n), dtype="Int64"),
+    "threshold": pd.array(rng.choice([0.3, 0.4, 0.5, 0.7], n), dtype="Float64"),
+    "condition": pd.Categorical.from_codes(rng.integers(0, 2, n), ["clean", "babble_3dB"]),
+    "outcome": pd.Categorical.from_codes(rng.integers(0, 20, n) // 19, ["answered", "missed"]),
+    "cut": pd.array(rng.random(n) < 0.1, dtype="boolean"),
+    "n_holds": pd.array(rng.integers(0, 3, n), dtype="Int64"),
+    "n_cut_holds": pd.array(rng.integers(0, 2, n) // 2, dtype="Int64"),
+})
+for metric in (*LATENCY_METRICS, *OTHER_METRICS):
+    frame[metric.name] = pd.array(rng.lognormal(6.8, 0.4, n), dtype="Float64")
+walls, cpus = [], []
+for _ in range(3):
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = summary(frame, by=["silence_duration_ms", "threshold", "condition"])
+    walls.append(time.perf_counter() - wall)
+    cpus.append(time.process_time() - cpu)
+assert len(made) == 48 and made["n_turns"].sum() == n
+print(min(walls), min(cpus), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.full
+def test_a_million_turns_by_three_keys_take_under_a_second_and_600_mb():
+    """The best of three, in a process of its own; CPU time, since other work may run beside it. Every turn of this
+    frame is heard about a hundred times, so that the dearest way is measured."""
+    done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
+    wall_s, cpu_s, peak_mb = map(float, done.stdout.split())
+    print(f"summary of 1e6 turns by 3 keys: {wall_s:.2f} s, {cpu_s:.2f} s of CPU, {peak_mb:.0f} MB at the peak")
+    assert cpu_s < 1.0 and peak_mb < 600

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -233,7 +233,7 @@ def wilson_interval(numerator: int, denominator: int, confidence: float = CONFID
 
 
 def wilson_bounds(
-    numerator: NDArray[np.int64], denominator: NDArray[np.int64], confidence: float = CONFIDENCE
+    numerator: NDArray[Any], denominator: NDArray[Any], confidence: float = CONFIDENCE
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wilson intervals of many rates at once; NaN where the denominator is 0.
 

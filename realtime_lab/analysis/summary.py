@@ -8,6 +8,8 @@ What is in which sample:
   turn was missed, the response never came) counts as later than all others. So a further cut turn leaves every
   quantile as it was, a further missed turn can only raise it, and neither is dropped: both are counted in the row.
 - A quantile whose sample is below the floor of its interval is NA, with its interval, and `note` says so.
+- Where a row pools the same speech heard more than once (repeats, token limits), its intervals count that speech once:
+  see `clustered`. `n_spoken` says how much different speech there is.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from realtime_lab.analysis.clustered import Speech, quantile_of_cells, rate_effects, same_speech
 from realtime_lab.analysis.columns import (
     LATENCY_METRICS,
     METRICS_VERSION,
@@ -27,7 +30,7 @@ from realtime_lab.analysis.columns import (
     Column,
     setting_names,
 )
-from realtime_lab.analysis.stats import quantile_of_sorted, sample_floor, wilson_bounds
+from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL, wilson_bounds
 from realtime_lab.errors import RealtimeLabError
 
 __all__ = ["QUANTILES", "SUMMARY", "default_by", "summary"]
@@ -39,6 +42,7 @@ _OF_CUT_TURNS_TOO = ("onset_clip_ms", "yield_latency_ms")
 
 _COUNTS = (
     Column("n_turns", "int", "turns"),
+    Column("n_spoken", "int", "different speech among them: script, turn and condition"),
     Column("n_answered", "int", "turns answered"),
     Column("n_missed", "int", "turns given up on at the deadline", lower_is_better=True),
     Column("n_censored", "int", "turns whose observation ended first; in no rate"),
@@ -66,6 +70,7 @@ def summary(
     *,
     by: str | Iterable[str] | None = None,
     quantiles: Sequence[float] = QUANTILES,
+    confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Summarise turns, one row per combination of the values of `by`.
 
@@ -74,6 +79,7 @@ def summary(
         responses: The responses frame of the same sessions; adds truncation and tokens.
         by: Columns to group by; None: every swept setting, the condition and the target. An empty list: one row.
         quantiles: Quantiles of the latencies; the other metrics get a median.
+        confidence: Of each interval, two-sided.
 
     Returns:
         The groups in ascending order, with the columns of `SUMMARY`.
@@ -85,19 +91,22 @@ def summary(
     _check(turns, names)
     groups = _Groups(turns, names)
     data: dict[str, Any] = {}
-    counts = _turn_counts(turns, groups)
+    speech = same_speech(turns, groups.codes, groups.count, names)
+    shares = _turn_shares(turns)
+    counts = {f"n_{name}": groups.sums(share) for name, share in shares.items()} | {"n_spoken": speech.n_cells}
     if responses is not None:
         _check(responses, names)
         counts |= _response_counts(responses, groups)
     for entry in _COUNTS:
         data[entry.name] = _int(counts[entry.name])
     for rate in _RATES if responses is None else (*_RATES, _TRUNCATED):
-        data |= _rate_columns(rate[0], rate[1], rate[2], counts)
+        ends = _effects(rate[1], rate[2], shares, speech, groups.count), confidence
+        data |= _rate_columns(rate[0], rate[1], rate[2], counts, *ends)
     if responses is not None:
         data |= {name: _int(counts[name]) for name in _TOKENS}
         per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
         data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
-    data |= _metric_columns(turns, groups, tuple(quantiles))
+    data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
     data["metrics_version"] = _int(np.full(groups.count, METRICS_VERSION))
     return pd.concat([groups.keys, pd.DataFrame(data)], axis=1)
 
@@ -150,22 +159,31 @@ class _Groups:
         return lookup[joint[self.count :]]
 
 
-def _turn_counts(turns: pd.DataFrame, groups: _Groups) -> dict[str, NDArray[np.int64]]:
+def _turn_shares(turns: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """What each turn adds to each count."""
     outcome = turns["outcome"].astype("string").fillna("")
     masks = {name: (outcome == name).to_numpy(dtype=bool) for name in ("answered", "missed", "censored", "excluded")}
     decided, measured = masks["answered"] | masks["missed"], ~masks["excluded"]
-    masks |= {
+    shares: dict[str, NDArray[Any]] = masks | {
         "turns": np.ones(len(turns), dtype=bool),
         "decided": decided,
         "cut": decided & _flags(turns, "cut"),
         "merged": decided & _flags(turns, "merged"),
         "false_start_turns": decided & (_whole(turns, "false_starts") > 0),
     }
-    counts = {f"n_{name}": groups.sums(mask) for name, mask in masks.items()}
     for name in ("n_holds", "n_cut_holds", "n_premature", "false_starts"):
-        counts[name] = groups.sums(np.where(measured, _whole(turns, name), 0))
-    counts["n_false_starts"] = counts.pop("false_starts")
-    return counts
+        shares[name.removeprefix("n_")] = np.where(measured, _whole(turns, name), 0)
+    return shares
+
+
+def _effects(
+    numerator: str, denominator: str, shares: dict[str, NDArray[Any]], speech: Speech, count: int
+) -> NDArray[np.float64]:
+    """Design effect of a rate of turns in each group."""
+    above, below = (shares.get(name.removeprefix("n_")) for name in (numerator, denominator))
+    if above is None or below is None or not speech.repeated.any():
+        return np.ones(count)
+    return rate_effects(above.astype(np.float64), below.astype(np.float64), speech)
 
 
 def _response_counts(responses: pd.DataFrame, groups: _Groups) -> dict[str, NDArray[np.int64]]:
@@ -180,9 +198,16 @@ def _response_counts(responses: pd.DataFrame, groups: _Groups) -> dict[str, NDAr
     }
 
 
-def _rate_columns(name: str, numerator: str, denominator: str, counts: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+def _rate_columns(
+    name: str,
+    numerator: str,
+    denominator: str,
+    counts: dict[str, NDArray[np.int64]],
+    effects: NDArray[np.float64],
+    confidence: float,
+) -> dict[str, Any]:
     above, below = counts[numerator], counts[denominator]
-    low, high = wilson_bounds(above, below)
+    low, high = wilson_bounds(above / effects, below / effects, confidence)
     rate = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
     columns: dict[str, Any] = {numerator: _int(above), denominator: _int(below)}
     return columns | {name: _float(rate), f"{name}_low": _float(low), f"{name}_high": _float(high)}
@@ -214,37 +239,56 @@ def _samples(turns: pd.DataFrame, quantiles: tuple[float, ...]) -> Iterator[_Sam
             yield _Sample(metric, _MEDIAN, sample & ~np.isnan(values), values)
 
 
-def _metric_columns(turns: pd.DataFrame, groups: _Groups, quantiles: tuple[float, ...]) -> dict[str, Any]:
-    # One stable sort by group; each group is then a slice.
-    order = np.argsort(groups.codes, kind="stable")
-    edges = np.searchsorted(groups.codes[order], np.arange(groups.count + 1))
+def _metric_columns(
+    turns: pd.DataFrame, groups: _Groups, speech: Speech, quantiles: tuple[float, ...], confidence: float
+) -> dict[str, Any]:
+    # One stable sort by group (of short numbers, which is fast); each group is then a slice.
+    short = groups.codes.astype(np.int16) if groups.count < 2**15 else groups.codes
+    order = np.argsort(short, kind="stable")
+    edges = np.concatenate([[0], np.cumsum(np.bincount(groups.codes, minlength=groups.count))])
+    slices = [slice(edges[group], edges[group + 1]) for group in range(groups.count)]
+    cells = speech.cell[order] if speech.repeated.any() else None
     data: dict[str, Any] = {}
     notes: list[list[str]] = [[] for _ in range(groups.count)]
     for sample in _samples(turns, quantiles):
         mask, values = sample.mask[order], sample.values[order]
-        slices = [slice(edges[group], edges[group + 1]) for group in range(groups.count)]
-        ordered = [np.sort(values[part][mask[part]]) for part in slices]
-        data |= _quantile_columns(sample, ordered, notes)
+        parts = [
+            _Part(values[part][mask[part]], None if cells is None or not again else cells[part][mask[part]])
+            for part, again in zip(slices, speech.repeated, strict=True)
+        ]
+        data |= _quantile_columns(sample, parts, notes, confidence)
     data["note"] = pd.array([_sentence(parts) for parts in notes], dtype="string")
     return data
 
 
+class _Part(NamedTuple):
+    """One group's sample."""
+
+    values: NDArray[np.float64]
+    cells: NDArray[np.int64] | None
+    """Which speech each is about; None: all of it different."""
+
+
 def _quantile_columns(
-    sample: _Sample, ordered: Sequence[NDArray[np.float64]], notes: list[list[str]]
+    sample: _Sample, parts: Sequence[_Part], notes: list[list[str]], confidence: float
 ) -> dict[str, Any]:
     name = sample.metric.name
+    ordered = [np.sort(part.values) for part in parts]
     data: dict[str, Any] = {f"n_{name}": _int([len(values) for values in ordered])}
     if sample.metric.awaits:
         data[f"n_{name}_missed"] = _int([int(np.count_nonzero(values == np.inf)) for values in ordered])
     for q in sample.quantiles:
         column = f"{name}_{_quantile_name(q)}"
-        found = [quantile_of_sorted(values, q) for values in ordered]
+        found = [
+            quantile_of_cells(part.values, values, part.cells, q, confidence)
+            for part, values in zip(parts, ordered, strict=True)
+        ]
         data[column] = _float([estimate.value for estimate in found])
         data[f"{column}_low"] = _float([estimate.low for estimate in found])
         data[f"{column}_high"] = _float([estimate.high for estimate in found])
-        for estimate, parts in zip(found, notes, strict=True):
+        for estimate, said in zip(found, notes, strict=True):
             if estimate.note and estimate.n:
-                parts.append(f"{column} ({estimate.n} of {sample_floor(q)})")
+                said.append(f"{column} ({estimate.note.removeprefix(TOO_SMALL + ': ')})")
     return data
 
 

@@ -110,7 +110,7 @@ def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: b
     if mocked and plan.repeats > 1:
         yield (
             "Repeats of a mocked session hear the same audio: they draw new response times, but are no new speech, so "
-            "intervals of cut-offs are narrower than they should be."
+            "intervals count that speech once."
         )
     if mocked:
         for name, path in plan.axes.items():

@@ -98,7 +98,7 @@ def old_setting(plan: SweepPlan) -> dict[str, Any]:
     defaults; else the first of the grid.
     """
     if any(config.to_json() == plan.base.to_json() for config in plan.configs):
-        return plan.control
+        return dict(plan.control)
     wanted: dict[str, Any] = {}
     for name, path in plan.axes.items():
         given = plan.base.get(path, None)
@@ -106,7 +106,7 @@ def old_setting(plan: SweepPlan) -> dict[str, Any]:
     try:
         found = plan.only(wanted).settings
     except (PlanError, ConfigError):
-        return plan.control
+        return dict(plan.control)
     return dict(found[0])
 
 
@@ -137,7 +137,7 @@ def recommend(
     changes: tuple[Change, ...] = ()
     if comparison is not None:
         changes = tuple(_changes(best.condition, rows[best.condition], comparison, wait))
-    differing = [name for name in new.setting if new.setting[name] != old.setting[name]] or list(new.setting)
+    differing = [name for name in new.setting if new.setting[name] != old.setting.get(name)] or list(new.setting)
     told = [setting_words({name: one.cells[name] for name in differing})[:_LONGEST_SETTING] for one in (new, old)]
     sentences = [_gains(rows[best.condition], wait.name, bool(changes)), *_costs(best, rows), *_sure(best, limits)]
     optional = [f"Heard: {evidence}.", *_elsewhere(best, rows, wait.name)]

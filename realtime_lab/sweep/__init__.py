@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from realtime_lab.sweep.chosen import compare
+    from realtime_lab.sweep.confirm import Confirm
     from realtime_lab.sweep.plan import Estimate, SweepPlan, Trial
     from realtime_lab.sweep.pool import WorkerPool
     from realtime_lab.sweep.progress import Progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
 __all__ = [
+    "Confirm",
     "Estimate",
     "Progress",
     "Study",
@@ -36,6 +38,7 @@ __all__ = [
 
 _NAMES_OF = {
     "chosen": ("compare",),
+    "confirm": ("Confirm",),
     "plan": ("Estimate", "SweepPlan", "Trial"),
     "pool": ("WorkerPool",),
     "progress": ("Progress",),

@@ -13,19 +13,21 @@ from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
 from realtime_lab.sweep.plan import SweepPlan, Trial
 from realtime_lab.sweep.records import (
+    confirm_from_record,
+    confirm_to_record,
     plain_value,
     scripts_from_record,
     scripts_to_record,
-    target_from_record,
-    target_to_record,
+    targets_from_record,
+    targets_to_record,
 )
 from realtime_lab.sweep.store import PlannedTrial, StudyContent
 
 __all__ = ["axis_dtype", "plan_from_record", "study_content"]
 
 
-def study_content(plan: SweepPlan, target: Target, trials: Sequence[Trial]) -> StudyContent:
-    """What the study of `plan` against `target` is about. Secrets are hidden."""
+def study_content(plan: SweepPlan, target: Target | Sequence[Target], trials: Sequence[Trial]) -> StudyContent:
+    """What the study of `plan` against a target, or several, is about. Secrets are hidden."""
     numbers = {id(config): number for number, config in enumerate(plan.configs)}
     settings: list[Mapping[str, Any]] = [_hidden(plain_value(setting)) for setting in plan.settings]
     record = {
@@ -36,7 +38,9 @@ def study_content(plan: SweepPlan, target: Target, trials: Sequence[Trial]) -> S
         "conditions": [condition.to_dict() for condition in plan.conditions],
         "repeats": plan.repeats,
         "seed": plan.seed,
-    }
+    } | _hidden(plain_value(plan.extras))
+    if plan.confirm is not None:
+        record["confirm"] = confirm_to_record(plan.confirm)
     axes = [
         {"name": name, "path": path, "dtype": axis_dtype(path, plan.space[name])} for name, path in plan.axes.items()
     ]
@@ -50,10 +54,11 @@ def study_content(plan: SweepPlan, target: Target, trials: Sequence[Trial]) -> S
             repeat=trial.repeat,
             seed=trial.seed,
             target=trial.target,
+            gap=trial.gap,
         )
         for trial in trials
     ]
-    return StudyContent(record, plan.hash, target_to_record(target), settings, axes, planned)
+    return StudyContent(record, plan.hash, targets_to_record(target), settings, axes, planned)
 
 
 def _hidden(value: Any) -> Any:
@@ -74,8 +79,10 @@ def plan_from_record(record: Any, target: Any) -> SweepPlan:
             [Condition.from_dict(entry) for entry in record["conditions"]],
             record["repeats"],
             record["seed"],
-            target=target_from_record(target),
+            **targets_from_record(target),
             chosen=record["chosen"],
+            **{name: record[name] for name in ("when", "zipped", "draw", "control", "metrics") if name in record},
+            confirm=confirm_from_record(record["confirm"]) if "confirm" in record else None,
         )
     except (ConfigError, TypeError, KeyError) as error:
         raise ValueError(f"its plan cannot be read: {error}") from None

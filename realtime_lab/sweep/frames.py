@@ -56,12 +56,10 @@ def setting_columns(axes: Any, settings: Any) -> list[SettingColumn]:
         ValueError: If they are not that.
     """
     try:
-        return [
-            (str(axis["name"]), axis["dtype"], [typed(setting[axis["name"]], axis["dtype"]) for setting in settings])
-            for axis in axes
-            if axis["dtype"] in DTYPES
-        ]
-    except (KeyError, TypeError) as error:
+        known = [(str(axis["name"]), axis["dtype"]) for axis in axes if axis["dtype"] in DTYPES]
+        # A setting that an axis does not apply to has no value of it.
+        return [(name, dtype, [typed(setting.get(name), dtype) for setting in settings]) for name, dtype in known]
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"its settings cannot be read: {error}") from None
 
 

@@ -1,68 +1,41 @@
-"""SweepPlan: which settings meet which scripts under which conditions, and in what order. It runs nothing.
+"""SweepPlan: which settings meet which scripts under which conditions on which targets. It runs nothing.
 
-The order is in paired random blocks: a block holds every setting once, on one script under one condition in one
-repeat, in an order drawn from the seed; blocks follow one another in an order drawn from it too. So settings are
-compared on the same speech, close in time, and none is always first. A trial's key says what is run, whatever plan it
-stands in; its seed follows from the plan's seed and its key.
+Which combinations of values are settings says `plan_space`; in which order they are run, in paired random blocks, says
+`plan_trials`. So settings are compared on the same speech, close in time, and none is always first.
 """
 
 from __future__ import annotations
 
-import hashlib
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal, get_args
 
 from realtime_lab.audio import GRID_MS, LEAD_IN_FRAMES, TAIL_FRAMES, Condition, Script, clean, load_scripts
-from realtime_lab.config import SessionConfig, resolve_path
-from realtime_lab.config.frozen_json import canonical_text
-from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
+from realtime_lab.config import SessionConfig
+from realtime_lab.errors import PlanError, Problem, ScriptError
 from realtime_lab.session import Live, Mocked, Target, mocked
+from realtime_lab.sweep.confirm import Confirm
 from realtime_lab.sweep.plan_checks import (
     checked_axes,
-    checked_settings,
     condition_problems,
-    nearest_hint,
     number_problems,
     script_problems,
+    target_problems,
 )
-from realtime_lab.sweep.records import plain_value, target_to_record
+from realtime_lab.sweep.plan_chosen import choose
+from realtime_lab.sweep.plan_space import SpaceShape, build_settings, checked_shape
+from realtime_lab.sweep.plan_trials import Setting, Trial, digest, ordered_trials
+from realtime_lab.sweep.records import plain_value
 
-__all__ = ["Estimate", "Setting", "SweepPlan", "Trial", "script_ms"]
+__all__ = ["Estimate", "Metrics", "Setting", "SweepPlan", "Trial", "script_ms"]
 
-Setting = Mapping[str, Any]
-"""Swept values by the names of their axes."""
+Metrics = Literal["all", "turn_detection"]
 
 _LEAD_IN_AND_TAIL_MS = float((LEAD_IN_FRAMES + TAIL_FRAMES) * GRID_MS)
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One session to be run."""
-
-    key: str
-    """16 hex digits of what is run: configuration, script, condition, repeat, target."""
-    index: int
-    """Position in the plan's order, from 0."""
-    block: int
-    """Which block it is in, from 0, in the plan's order."""
-    setting: Setting
-    """Swept values by the names of their axes."""
-    config: SessionConfig
-    script_id: str
-    condition: Condition
-    repeat: int
-    """From 0."""
-    seed: int
-    """Decides every draw of the session; independent from trial to trial."""
-    target: str
-    """Name of what answers."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +56,28 @@ class Estimate:
         return f"{self.trials:,} trials, {minutes} minutes of audio or more, {cost}"
 
 
+class _UsualControl(Mapping[str, Any]):
+    """A control that nobody named, so that a plan made from this one chooses its own."""
+
+    def __init__(self, setting: Setting | None = None) -> None:
+        self._setting = dict(setting or {})
+
+    def __getitem__(self, name: str) -> Any:
+        return self._setting[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._setting)
+
+    def __len__(self) -> int:
+        return len(self._setting)
+
+    def __repr__(self) -> str:
+        return repr(self._setting)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class SweepPlan:
-    """A grid of settings over scripts and conditions.
+    """Settings over scripts and conditions, on one target or several.
 
     Raises:
         PlanError: The plan has mistakes; all of them are in `.errors`.
@@ -93,6 +85,8 @@ class SweepPlan:
 
     Example:
         >>> SweepPlan(base, {"silence_duration_ms": [200, 500], "max_output_tokens": [64, "inf"]}, "orders", seed=7)
+        >>> SweepPlan(base, {"turn_detection.type": ["server_vad", "semantic_vad"], "eagerness": ["low", "high"],
+        ...                  "silence_duration_ms": range(200, 1001, 50)}, "orders", draw=40)
     """
 
     base: SessionConfig
@@ -111,6 +105,21 @@ class SweepPlan:
     """What answers where `run_sweep` is not told; None: the mocked server."""
     chosen: Sequence[Setting | SessionConfig] | None = field(default=None, kw_only=True)
     """The settings that are left by `only`; None: the whole grid."""
+    targets: Sequence[Target] = field(default=(), kw_only=True)
+    """Targets to compare: every block holds every setting once on each. Empty: `target` alone."""
+    when: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    """Axes that only some settings have: name of the axis -> field -> the value or values that the axis needs. A
+    field of one kind of turn detection needs no entry where the kind is swept."""
+    zipped: Sequence[Sequence[str]] = field(default=(), kw_only=True)
+    """Groups of axes that turn together, value by value, instead of crossing."""
+    draw: int | None = field(default=None, kw_only=True)
+    """How many settings to take at random; None: all of them. Ranges with small steps make a fine grid to draw from."""
+    control: Setting = field(default_factory=lambda: _UsualControl(), kw_only=True)
+    """The setting to compare others with; by default the base's own where the grid holds it, else the first."""
+    metrics: Metrics = field(default="all", kw_only=True)
+    """What is asked of a trial: all there is, or "turn_detection" alone, which needs no session and is far quicker."""
+    confirm: Confirm | None = field(default=None, kw_only=True)
+    """The second stage of a coarse-to-live plan: the front of this plan's study is run again there."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -118,25 +127,33 @@ class SweepPlan:
         base, problems = _checked_base(self.base)
         scripts, unread = _scripts(self.scripts)
         put(self, "scripts", scripts)
-        axes, found = checked_axes(base, self.space)
+        axes, found = checked_axes(base, self.space, self.when)
         problems += found
-        settings, found = ([], []) if problems else checked_settings(base, axes)
+        shape, found = checked_shape(axes, self.when, self.zipped, self.draw)
+        problems += found
+        told = None if isinstance(self.control, _UsualControl) else self.control
+        shape = replace(shape, control=told, seed=self.seed if not number_problems(1, self.seed) else 0)
+        settings, control, found = ([], None, []) if problems else build_settings(base, axes, shape)
         problems += found
         problems += unread or script_problems(scripts)
         problems += condition_problems(self.conditions) + number_problems(self.repeats, self.seed)
-        problems += _target_problems(self.target)
+        put(self, "targets", _several(self.targets))
+        problems += target_problems(self.target, self.targets) + _mode_problems(self.metrics, self.confirm)
         if problems:
             raise PlanError(problems)
         put(self, "space", MappingProxyType({name: values for name, _, values in axes}))
         put(self, "axes", MappingProxyType({name: path for name, path, _ in axes}))
         if self.chosen is not None:
-            settings = _choose(settings, self.chosen)
+            settings = choose(settings, self.chosen)
             put(self, "chosen", tuple(MappingProxyType(setting) for setting, _ in settings))
         put(self, "_settings", tuple((MappingProxyType(setting), config) for setting, config in settings))
+        put(self, "_shape", shape)
+        put(self, "control", self._usual_control() if control is None else MappingProxyType(control))
 
     axes: Mapping[str, str] = field(init=False)
     """Full path of each axis."""
     _settings: tuple[tuple[Setting, SessionConfig], ...] = field(init=False)
+    _shape: SpaceShape = field(init=False)
 
     @property
     def settings(self) -> tuple[dict[str, Any], ...]:
@@ -148,12 +165,15 @@ class SweepPlan:
         """The configuration of every setting, in the same order."""
         return tuple(config for _, config in self._settings)
 
-    @property
-    def control(self) -> dict[str, Any]:
-        """The setting to compare others with: the base's own where the grid holds it, else the first."""
+    def _usual_control(self) -> _UsualControl:
         text = self.base.to_json()
         found = (setting for setting, config in self._settings if config.to_json() == text)
-        return dict(next(found, self._settings[0][0]))
+        return _UsualControl(next(found, self._settings[0][0]))
+
+    @property
+    def answering(self) -> tuple[Target, ...]:
+        """What answers where `run_sweep` is not told."""
+        return tuple(self.targets) or (self.target or mocked(),)
 
     @cached_property
     def content(self) -> Mapping[str, Any]:
@@ -166,51 +186,39 @@ class SweepPlan:
             "conditions": [condition.to_dict() for condition in self.conditions],
             "repeats": self.repeats,
             "seed": self.seed,
+        } | self.extras
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """What decides what is run and is seldom said."""
+        shape = self._shape
+        said = {
+            "when": {name: plain_value(dict(needs)) for name, needs in shape.when.items()},
+            "zipped": [list(group) for group in shape.zipped],
+            "draw": shape.draw,
+            "control": None if shape.control is None else plain_value(dict(self.control)),
+            "metrics": None if self.metrics == "all" else self.metrics,
         }
+        return {name: value for name, value in said.items() if value}
 
     @cached_property
     def hash(self) -> str:
         """16 hex digits of `content`."""
-        return _digest(self.content)
+        return digest(self.content)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial against the plan's own target, in order."""
-        return self.trials_for(self.target or mocked())
+        """Every trial against the plan's own targets, in order."""
+        return self.trials_for(*self.answering)
 
-    def trials_for(self, target: Target) -> tuple[Trial, ...]:
-        """Every trial against `target`, in order."""
-        places = [
-            (script, condition, repeat)
-            for repeat in range(self.repeats)
-            for script in self.scripts
-            for condition in self.conditions
-        ]
-        answering = _digest(target_to_record(target))
-        hashes = [_digest(config.to_json()) for _, config in self._settings]
-        trials: list[Trial] = []
-        for block, number in enumerate(np.random.default_rng([self.seed, 0]).permutation(len(places)).tolist()):
-            script, condition, repeat = places[number]
-            rng = np.random.default_rng([self.seed, 1, number])
-            where = [script.content_hash, condition.to_dict(), repeat, answering]
-            for place in rng.permutation(len(hashes)).tolist():
-                setting, config = self._settings[place]
-                key = _digest([hashes[place], *where])
-                trials.append(
-                    Trial(
-                        key=key,
-                        index=len(trials),
-                        block=block,
-                        setting=setting,
-                        config=config,
-                        script_id=script.id,
-                        condition=condition,
-                        repeat=repeat,
-                        seed=int(_digest([self.seed, key])[:12], 16),
-                        target=target.name,
-                    )
-                )
-        return tuple(trials)
+    def trials_for(self, *targets: Target) -> tuple[Trial, ...]:
+        """Every trial against `targets`, in order."""
+        return ordered_trials(self._settings, self.scripts, self.conditions, self.repeats, self.seed, targets)
+
+    @property
+    def gaps(self) -> tuple[Trial, ...]:
+        """Trials that are not run, because their target lacks what their setting needs; each says what."""
+        return tuple(trial for trial in self.trials if trial.gap is not None)
 
     def only(self, *settings: Setting | SessionConfig) -> SweepPlan:
         """The same plan with some of its settings.
@@ -226,7 +234,8 @@ class SweepPlan:
 
     def estimate(self, target: Target | None = None) -> Estimate:
         """What the plan will take against `target`, or the plan's own."""
-        sessions = len(self._settings) * len(self.conditions) * self.repeats
+        held = len(self._settings) * (1 if target is not None else len(self.answering))
+        sessions = held * len(self.conditions) * self.repeats
         minutes = sessions * sum(map(script_ms, self.scripts)) / 60_000.0
         return Estimate(sessions * len(self.scripts), minutes)
 
@@ -254,7 +263,7 @@ class SweepPlan:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SweepPlan):
             return NotImplemented
-        return self.hash == other.hash and (self.target or mocked()) == (other.target or mocked())
+        return (self.hash, self.answering, self.confirm) == (other.hash, other.answering, other.confirm)
 
     def __hash__(self) -> int:
         return hash(self.hash)
@@ -262,18 +271,33 @@ class SweepPlan:
     def __reduce__(self) -> tuple[Any, ...]:
         given = (self.base, dict(self.space), self.scripts, self.conditions, self.repeats, self.seed)
         chosen = None if self.chosen is None else self.settings
-        return _rebuilt, (given, self.target, chosen)
+        shape = self._shape
+        told: dict[str, Any] = {
+            "target": self.target,
+            "targets": self.targets,
+            "chosen": chosen,
+            "metrics": self.metrics,
+        }
+        told |= {"when": {name: dict(needs) for name, needs in shape.when.items()}, "zipped": shape.zipped}
+        told |= {"draw": shape.draw, "metrics": self.metrics, "confirm": self.confirm}
+        told |= {} if shape.control is None else {"control": dict(shape.control)}
+        return _rebuilt, (given, told)
 
     def __repr__(self) -> str:
         return f"<SweepPlan {self.hash}: {', '.join(self._sizes())}>"
 
     def _sizes(self) -> Iterator[str]:
         axes = " × ".join(f"{len(values)} {name}" for name, values in self.space.items())
-        yield f"{len(self._settings)} settings ({axes}{', chosen' if self.chosen is not None else ''})"
+        kept = ", chosen" if self.chosen is not None else ", drawn" if self._shape.draw else ""
+        yield f"{len(self._settings)} settings ({axes}{kept})"
         yield f"{len(self.scripts)} script{'s' if len(self.scripts) != 1 else ''}"
         yield ", ".join(condition.name for condition in self.conditions)
         if self.repeats > 1:
             yield f"{self.repeats} repeats"
+        if len(self.answering) > 1:
+            yield " and ".join(target.name for target in self.answering)
+        if self.metrics != "all":
+            yield "turn detection alone"
         yield f"{self.estimate().trials:,} trials"
 
     def _repr_html_(self) -> str:
@@ -304,16 +328,12 @@ def script_ms(script: Script) -> float:
     return total
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(canonical_text(value).encode()).hexdigest()[:16]
-
-
-def _rebuilt(given: tuple[Any, ...], target: Target | None, chosen: Sequence[Setting] | None) -> SweepPlan:
-    return SweepPlan(*given, target=target, chosen=chosen)
+def _rebuilt(given: tuple[Any, ...], told: dict[str, Any]) -> SweepPlan:
+    return SweepPlan(*given, **told)
 
 
 def _several(value: object) -> tuple[Any, ...]:
-    if isinstance(value, (str, Path, Condition, Script)) or not hasattr(value, "__iter__"):
+    if isinstance(value, (str, Path, Condition, Script, Live, Mocked)) or not hasattr(value, "__iter__"):
         return (value,)
     return tuple(value)
 
@@ -332,57 +352,16 @@ def _scripts(given: object) -> tuple[tuple[Any, ...], list[Problem]]:
     return tuple(loaded), problems
 
 
-def _target_problems(target: object) -> list[Problem]:
-    if target is None or isinstance(target, (Live, Mocked)):
-        return []
-    return [Problem("target", target, "a target, such as mocked()", code="invalid_type")]
+def _mode_problems(metrics: object, confirm: object) -> list[Problem]:
+    problems = []
+    if metrics not in get_args(Metrics):
+        problems.append(Problem("metrics", metrics, " or ".join(map(repr, get_args(Metrics)))))
+    if confirm is not None and not isinstance(confirm, Confirm):
+        problems.append(Problem("confirm", confirm, "a Confirm, or None for one stage", code="invalid_type"))
+    return problems
 
 
 def _checked_base(value: object) -> tuple[SessionConfig, list[Problem]]:
     if isinstance(value, SessionConfig):
         return value, []
     return SessionConfig(), [Problem("base", value, "a SessionConfig", code="invalid_type")]
-
-
-def _choose(
-    grid: Sequence[tuple[dict[str, Any], SessionConfig]], wanted: Sequence[object]
-) -> list[tuple[dict[str, Any], SessionConfig]]:
-    kept: set[int] = set()
-    problems: list[Problem] = []
-    if not wanted:
-        problems.append(Problem("only", [], "at least one setting of the grid"))
-    for one in wanted:
-        try:
-            found = _matching(grid, one)
-        except ConfigError as error:
-            problems += error.errors
-            continue
-        if not found:
-            problems.append(Problem("only", one, "a setting of the grid", f"such as {grid[0][0]}"))
-        kept.update(found)
-    if problems:
-        raise PlanError(problems)
-    return [grid[number] for number in sorted(kept)]
-
-
-def _matching(grid: Sequence[tuple[dict[str, Any], SessionConfig]], one: object) -> list[int]:
-    if isinstance(one, SessionConfig):
-        return [number for number, (_, config) in enumerate(grid) if config == one]
-    values = getattr(one, "setting", one)
-    if not isinstance(values, Mapping) or not values:
-        raise ConfigError([Problem("only", one, "swept values by name, or a configuration", code="invalid_type")])
-    paths = {resolve_path(name): name for name in grid[0][0]}
-    given = {resolve_path(name): value for name, value in values.items()}
-    unknown = [path for path in given if path not in paths]
-    if unknown:
-        hint = nearest_hint(unknown[0], paths.values())
-        raise ConfigError([Problem("only", unknown[0], f"swept fields: {', '.join(paths.values())}", hint)])
-    found = []
-    for number, (_, config) in enumerate(grid):
-        try:
-            same = all(config.with_values({path: value}) == config for path, value in given.items())
-        except ConfigError:
-            same = False
-        if same:
-            found.append(number)
-    return found

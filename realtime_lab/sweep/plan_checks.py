@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from realtime_lab.analysis.columns import KEYS, RESPONSES, TOKENS, TRIALS, TURNS
 from realtime_lab.audio import Condition, Script
-from realtime_lab.config import SessionConfig, resolve_path
+from realtime_lab.config import SessionConfig, field_info, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.session import Live, Mocked
+from realtime_lab.sweep.plan_space import KIND, TURN_DETECTION, Axis, kinds_swept, retyped
 from realtime_lab.sweep.records import plain_value
 
 __all__ = [
     "TRIAL_COLUMNS",
-    "Axis",
     "checked_axes",
-    "checked_settings",
     "condition_problems",
     "nearest_hint",
     "number_problems",
     "script_problems",
+    "target_problems",
 ]
 
 TRIAL_COLUMNS = ("state", "tainted", "block", "seed", "error")
 """Columns that a study adds to its table of trials."""
 MAX_SEED = 2**63 - 1
-_SHOWN = 5
-
-Axis = tuple[str, str, tuple[Any, ...]]
-"""Name as given, full path, values in the configuration's own form."""
 
 
 def nearest_hint(name: object, known: Iterable[str]) -> str:
@@ -40,12 +36,13 @@ def nearest_hint(name: object, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def checked_axes(base: SessionConfig, space: object) -> tuple[list[Axis], list[Problem]]:
+def checked_axes(base: SessionConfig, space: object, when: object = None) -> tuple[list[Axis], list[Problem]]:
     """Resolve every axis and put its values into the configuration's own form.
 
     Args:
         base: The configuration that is varied.
         space: Values by the name of an axis, as given.
+        when: What axes need, by their names, as given.
 
     Returns:
         The axes without mistakes, and every mistake.
@@ -58,6 +55,7 @@ def checked_axes(base: SessionConfig, space: object) -> tuple[list[Axis], list[P
     axes: list[Axis] = []
     problems: list[Problem] = []
     owner: dict[str, str] = {}
+    kinds = _kinds(space)
     for name, values in space.items():
         path = _path(name, problems)
         if path is None:
@@ -67,7 +65,8 @@ def checked_axes(base: SessionConfig, space: object) -> tuple[list[Axis], list[P
             problems.append(Problem(f"space.{name}", path, "each field once", hint))
             continue
         owner[path] = name
-        checked = _values(base, name, path, values, problems)
+        needs = when.get(name) if isinstance(when, Mapping) else None
+        checked = _values(_ground(base, path, kinds, needs), name, path, values, problems)
         if checked is not None:
             axes.append((name, path, checked))
     return axes, problems
@@ -87,6 +86,42 @@ def _path(name: object, problems: list[Problem]) -> str | None:
         problems.append(Problem(f"space.{name}", name, allowed, hint))
         return None
     return path
+
+
+def _kinds(space: Mapping[Any, Any]) -> set[str | None]:
+    """The kinds of turn detection that a space chooses between, as far as it makes sense."""
+    found: list[tuple[str, list[Any]]] = []
+    for name, values in space.items():
+        try:
+            path = resolve_path(name)
+            if path in (KIND, TURN_DETECTION):
+                found.append((path, [value for value in values if value is None or not isinstance(value, bool)]))
+        except (ConfigError, TypeError):
+            continue
+    try:
+        return kinds_swept(found)
+    except (ConfigError, AttributeError, TypeError):
+        return set()
+
+
+def _ground(base: SessionConfig, path: str, kinds: set[str | None], needs: object) -> SessionConfig:
+    """The base as it is where the axis `path` applies, to try the axis's values on."""
+    changes: dict[str, Any] = {}
+    fitting = sorted(kind for kind in kinds if kind in field_info(path).applies_to)
+    if path == KIND:
+        changes[TURN_DETECTION] = None
+    elif fitting:
+        changes[TURN_DETECTION] = retyped(base, fitting[0])
+    if isinstance(needs, Mapping):
+        changes |= {name: v[0] if isinstance(v, (list, tuple)) and v else v for name, v in needs.items()}
+    try:
+        return base.with_values(changes) if changes else base
+    except ConfigError:
+        return base
+
+
+def _tried(ground: SessionConfig, path: str, value: object) -> SessionConfig:
+    return ground.with_values({TURN_DETECTION: {"type": value}} if path == KIND else {path: value})
 
 
 def _inside(place: str, problem: Problem) -> Problem:
@@ -110,7 +145,7 @@ def _values(
     checked: dict[str, Any] = {}
     for value in given:
         try:
-            kept = base.with_values({path: value}).get(path)
+            kept = _tried(base, path, value).get(path)
         except ConfigError as error:
             problems += [_inside(place, problem) for problem in error.errors]
             continue
@@ -119,40 +154,6 @@ def _values(
             problems.append(Problem(place, value, "each value once", "the value stands twice"))
         checked[text] = kept
     return tuple(checked.values()) if len(problems) == before else None
-
-
-def checked_settings(
-    base: SessionConfig, axes: Sequence[Axis]
-) -> tuple[list[tuple[dict[str, Any], SessionConfig]], list[Problem]]:
-    """Build every combination of the axes' values.
-
-    Returns:
-        (swept values by name, configuration) in the grid's order, and every combination that is not allowed.
-    """
-    found: list[tuple[dict[str, Any], SessionConfig]] = []
-    problems: list[Problem] = []
-    seen: dict[str, dict[str, Any]] = {}
-    for values in itertools.product(*(values for _, _, values in axes)):
-        setting = {name: value for (name, _, _), value in zip(axes, values, strict=True)}
-        try:
-            config = base.with_values({path: value for (_, path, _), value in zip(axes, values, strict=True)})
-        except ConfigError as error:
-            problems += [_inside("space", problem) for problem in error.errors]
-            continue
-        text = config.to_json()
-        if text in seen:
-            hint = f"it is the same session as {_shown(seen[text])}"
-            problems.append(Problem("space", _shown(setting), "settings that differ", hint))
-        seen[text] = setting
-        found.append((setting, config))
-    if len(problems) > _SHOWN:
-        rest = Problem("space", f"{len(problems) - _SHOWN} more combinations", "combinations that a session can have")
-        problems = [*problems[:_SHOWN], rest]
-    return found, problems
-
-
-def _shown(setting: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in setting.items())
 
 
 def script_problems(scripts: Sequence[object]) -> list[Problem]:
@@ -174,6 +175,19 @@ def condition_problems(conditions: Sequence[object]) -> list[Problem]:
     names = [condition.name for condition in conditions if isinstance(condition, Condition)]
     allowed = "a condition, such as clean() or babble(3)"
     return _not_a(conditions, Condition, "conditions", allowed) + _twice("conditions", names)
+
+
+def target_problems(target: object, targets: Sequence[object]) -> list[Problem]:
+    """What is wrong with a plan's targets."""
+    allowed = "a target, such as mocked()"
+    given = targets if target is None else [*targets, target]
+    problems = [
+        Problem("target", one, allowed, code="invalid_type") for one in given if not isinstance(one, (Live, Mocked))
+    ]
+    if target is not None and targets:
+        problems.append(Problem("target", target, "either target or targets", "put it among targets"))
+    names = [one.name for one in targets if isinstance(one, (Live, Mocked))]
+    return problems + _twice("targets", names)
 
 
 def number_problems(repeats: object, seed: object) -> list[Problem]:

@@ -1,16 +1,16 @@
 """The TOML form of a plan, read and written.
 
-`[config]` in the shape of the session object, `[space]`, scripts, `[[conditions]]`, repeats, seed, `[target]`; null is
-spelled as `toml_text` says. Scripts are named by a shipped set or by a folder, relative to the plan's own file;
-`{set = "orders", ids = ["..."]}` takes some of them. The file is hostile text: every mistake in it is reported, all at
-once, with the nearest name.
+`[config]` in the shape of the session object, `[space]` with `[when]`, zipped and draw, scripts, `[[conditions]]`,
+repeats, seed, metrics, `[control]`, `[target]` or `[[targets]]`, `[confirm]`; null is spelled as `toml_text` says.
+Scripts are named by a shipped set or by a folder, relative to the plan's own file; `{set = "orders", ids = ["..."]}`
+takes some of them. The file is hostile text: every mistake in it is reported, all at once, with the nearest name.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -19,8 +19,6 @@ from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.config import SessionConfig
 from realtime_lab.config.masking import masked
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
-from realtime_lab.server.profile import PROFILES
-from realtime_lab.session import Live, Mocked, Target, live, mocked
 from realtime_lab.sweep.plan import SweepPlan
 from realtime_lab.sweep.plan_checks import (
     checked_axes,
@@ -29,6 +27,13 @@ from realtime_lab.sweep.plan_checks import (
     number_problems,
     script_problems,
 )
+from realtime_lab.sweep.plan_file_targets import (
+    confirm_entry,
+    read_confirm,
+    read_target,
+    read_targets,
+    target_entry,
+)
 from realtime_lab.sweep.records import plain_value
 from realtime_lab.sweep.toml_text import from_toml, to_toml, toml_text
 
@@ -36,7 +41,11 @@ __all__ = ["load_plan", "save_plan"]
 
 T = TypeVar("T")
 
-_KEYS = ("config", "space", "scripts", "conditions", "repeats", "seed", "target", "settings")
+_SHAPE = ("when", "zipped", "draw", "control", "metrics")
+_KEYS = (
+    *("config", "space", "scripts", "conditions", "repeats", "seed", "target", "settings"),
+    *("targets", *_SHAPE, "confirm"),
+)
 _MAX_BYTES = 4_000_000
 _DEEPEST = 100
 
@@ -58,30 +67,14 @@ def save_plan(plan: SweepPlan, path: Path) -> Path:
     if plan.chosen is not None:
         document["settings"] = [to_toml(plain_value(setting)) for setting in plan.settings]
     if plan.target is not None:
-        document["target"] = _target_entry(plan.target)
+        document["target"] = target_entry(plan.target)
+    document |= {name: to_toml(value) for name, value in plan.extras.items()}
+    if plan.targets:
+        document["targets"] = [target_entry(target) for target in plan.targets]
+    if plan.confirm is not None:
+        document["confirm"] = confirm_entry(plan.confirm)
     path.write_text(toml_text(document), encoding="utf-8")
     return path
-
-
-def _target_entry(target: Target) -> dict[str, object]:
-    if isinstance(target, Live):
-        return _live_entry(target)
-    if PROFILES.get(target.profile.name) != target.profile:
-        hint = "leave the target out and give it to run_sweep"
-        raise PlanError([Problem("target", target.name, f"a shipped profile: {', '.join(PROFILES)}", hint)])
-    return {"kind": target.kind, "profile": target.profile.name}
-
-
-def _live_entry(target: Live) -> dict[str, object]:
-    entry: dict[str, object] = {"kind": target.kind, "url": target.url}
-    if target.api_key_env is not None:
-        entry["api_key_env"] = target.api_key_env
-    if target.model is not None:
-        entry["model"] = target.model
-    if _live_target(entry) != target:
-        hint = "leave the target out and give it to run_sweep"
-        raise PlanError([Problem("target", target.name, f"no more than {', '.join(_LIVE_KEYS)}", hint)])
-    return entry
 
 
 def _script_entries(scripts: Sequence[Script], beside: Path) -> Iterator[object]:
@@ -139,12 +132,15 @@ def load_plan(path: Path) -> SweepPlan:
     space: Any = from_toml(document.get("space", {}))
     scripts = _scripts(document.get("scripts"), path.parent, problems)
     conditions = _conditions(document.get("conditions", [{"kind": "clean"}]), problems)
-    target = _guarded(problems, "target", lambda: _target(document.get("target")))
+    target = _guarded(problems, "target", lambda: read_target(document.get("target")))
+    targets = _guarded(problems, "targets", lambda: read_targets(document.get("targets")))
+    confirm = _guarded(problems, "confirm", lambda: read_confirm(document.get("confirm")))
+    shape: dict[str, Any] = {name: from_toml(document[name]) for name in _SHAPE if name in document}
     settings: Any = from_toml(document.get("settings")) if "settings" in document else None
     repeats, seed = document.get("repeats", 1), document.get("seed", 0)
     if problems:
         # The plan itself cannot be built: find what else is wrong with its parts.
-        problems += checked_axes(base or SessionConfig(), space)[1]
+        problems += checked_axes(base or SessionConfig(), space, shape.get("when"))[1]
         problems += number_problems(repeats, seed)
         places = {problem.path.partition("[")[0] for problem in problems}
         problems += [] if "scripts" in places else script_problems(scripts)
@@ -158,7 +154,10 @@ def load_plan(path: Path) -> SweepPlan:
         repeats,
         seed,
         target=target,
+        targets=targets or (),
         chosen=settings,
+        confirm=confirm,
+        **shape,
     )
 
 
@@ -179,7 +178,7 @@ def _guarded(problems: list[Problem], place: str, read: Callable[[], T]) -> T | 
     except ConfigError as error:
         problems += [
             Problem(
-                f"{place}.{problem.path.removeprefix('condition.')}",
+                f"{place}.{problem.path.removeprefix('condition.').removeprefix('confirm.')}",
                 problem.value,
                 problem.allowed,
                 problem.hint,
@@ -197,54 +196,6 @@ def _config(table: object) -> SessionConfig:
     if {"type", "object", "id"} & plain.keys():  # a session as a server or a colleague's log writes it
         return SessionConfig.from_wire(plain)
     return SessionConfig.model_validate(plain)
-
-
-_LIVE_KEYS = ("kind", "url", "api_key_env", "model")
-
-
-def _live_target(table: Mapping[str, object]) -> Live:
-    url, key, model = (table.get(name) for name in _LIVE_KEYS[1:])
-    problems = [
-        Problem(name, table[name], ", ".join(_LIVE_KEYS), nearest_hint(name, _LIVE_KEYS), "unknown_parameter")
-        for name in table
-        if name not in _LIVE_KEYS
-    ]
-    for name, value in (("url", url or None), ("api_key_env", key or ""), ("model", model or "")):
-        if not isinstance(value, str):
-            problems.append(Problem(name, value, "a text", code="invalid_type"))
-    if problems:
-        raise ConfigError(problems)
-    return live(str(url), api_key_env=str(key) if key else None, model=str(model) if model else None)
-
-
-def _target(table: object) -> Target | None:
-    if table is None:
-        return None
-    if not isinstance(table, dict):
-        raise ConfigError([Problem("kind", table, "a table with kind and profile", code="invalid_type")])
-    if table.get("kind") == Live.kind:
-        return _live_target(table)
-    known = ("kind", "profile")
-    problems = [
-        Problem(key, table[key], ", ".join(known), nearest_hint(key, known), "unknown_parameter")
-        for key in table
-        if key not in known
-    ]
-    if table.get("kind") != Mocked.kind:
-        problems.append(
-            Problem(
-                "kind",
-                table.get("kind"),
-                f'"{Mocked.kind}" or "{Live.kind}"',
-                nearest_hint(table.get("kind"), ["mocked", "live"]),
-            )
-        )
-    profile = table.get("profile", "documented")
-    if not isinstance(profile, str) or profile not in PROFILES:
-        problems.append(Problem("profile", profile, ", ".join(PROFILES), nearest_hint(profile, PROFILES)))
-    if problems:
-        raise ConfigError(problems)
-    return mocked(profile)
 
 
 def _conditions(given: object, problems: list[Problem]) -> tuple[Condition, ...]:

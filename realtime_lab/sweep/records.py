@@ -20,8 +20,21 @@ from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
 from realtime_lab.server.profile import Profile
 from realtime_lab.session import Live, Mocked, Target
+from realtime_lab.sweep.confirm import Confirm
 
-__all__ = ["plain_value", "scripts_from_record", "scripts_to_record", "target_from_record", "target_to_record"]
+__all__ = [
+    "confirm_from_record",
+    "confirm_to_record",
+    "plain_value",
+    "scripts_from_record",
+    "scripts_to_record",
+    "target_from_record",
+    "target_to_record",
+    "targets_from_record",
+    "targets_to_record",
+]
+
+_SEVERAL = "several"
 
 
 def plain_value(value: object) -> Any:
@@ -54,6 +67,44 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
         return Mocked(msgspec.convert(record.get("profile"), Profile))
     except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
+
+
+def targets_to_record(targets: Target | Sequence[Target]) -> dict[str, Any]:
+    """What describes one target or several."""
+    if isinstance(targets, (Live, Mocked)):
+        return target_to_record(targets)
+    if len(targets) == 1:
+        return target_to_record(targets[0])
+    return {"kind": _SEVERAL, "targets": [target_to_record(target) for target in targets]}
+
+
+def targets_from_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What `targets_to_record` described, as a plan's arguments.
+
+    Raises:
+        ValueError: If it describes none.
+    """
+    if record.get("kind") != _SEVERAL:
+        return {"target": target_from_record(record)}
+    told = record.get("targets")
+    if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
+        raise ValueError("several targets without their descriptions")
+    return {"targets": tuple(map(target_from_record, told))}
+
+
+def confirm_to_record(confirm: Confirm) -> dict[str, Any]:
+    """The second stage of a plan as plain values."""
+    told = {entry.name: getattr(confirm, entry.name) for entry in dataclasses.fields(confirm)}
+    return told | {"target": target_to_record(confirm.target)}
+
+
+def confirm_from_record(record: Mapping[str, Any]) -> Confirm:
+    """What `confirm_to_record` described.
+
+    Raises:
+        ValueError, TypeError, KeyError, ConfigError: If it describes none.
+    """
+    return Confirm(**{**record, "target": target_from_record(record["target"])})
 
 
 def _live(told: object) -> Live:

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from realtime_lab.audio.vad_cache import VadCache, cache_folder
 from realtime_lab.config import treatment, treatment_reason
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
-from realtime_lab.session import Live, Mocked, Target, mocked
+from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
@@ -62,7 +62,7 @@ def start_sweep(
 
     Args:
         plan: What to run.
-        target: What answers; default: the plan's own target, else the mocked server.
+        target: What answers; default: the plan's own target or targets, else the mocked server.
         store: The study file, created or gone on with; default: `runs/<plan hash>.sqlite` under the current folder.
         workers: Worker processes; None: one per core; 0: run in this process, which is slower and easier to debug.
         executor: Where to run instead of own worker processes: any `concurrent.futures.Executor`.
@@ -86,18 +86,18 @@ def start_sweep(
         StudyDamagedError: If the study's bytes are damaged.
         StudyError: If the file is not a study or cannot be written.
     """
-    target = target or plan.target or mocked()
+    targets = plan.answering if target is None else (target,)
     _check_workers(workers)
-    if target.kind == Mocked.kind and not allow_unmodelled:
+    if not allow_unmodelled and any(one.kind == Mocked.kind for one in targets):
         _refuse_unmodelled(plan)
-    trials = plan.trials_for(target)
-    budget = _budget(plan, target, trials, max_usd)
+    trials = plan.trials_for(*targets)
+    budget = _budget(plan, targets, trials, max_usd)
     limits = Limits(max_trials, max_seconds)
-    path = Path(store) if store is not None else _default_store(plan, target)
-    writer = StudyWriter.open(path, study_content(plan, target, trials))
+    path = Path(store) if store is not None else _default_store(plan, targets)
+    writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
         lanes = open_lanes(workers, executor)
-        return SweepRun(plan, target, trials, writer, lanes, progress, run, budget, limits)
+        return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits)
     except BaseException:
         writer.close(compact=False)
         raise
@@ -134,14 +134,21 @@ def _check_workers(workers: object) -> None:
     raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
 
 
-def _budget(plan: SweepPlan, target: Target, trials: Sequence[Trial], max_usd: float | None) -> Budget | None:
-    if not target.paid:
+def _budget(
+    plan: SweepPlan, targets: Sequence[Target], trials: Sequence[Trial], max_usd: float | None
+) -> Budget | None:
+    paid = {target.name: target for target in targets if target.paid}
+    if not paid:
         return None
     if max_usd is None:
-        raise PlanError([Problem("max_usd", None, f"an amount in USD: {target.name} costs money", "such as max_usd=3")])
+        names = " and ".join(paid)
+        raise PlanError([Problem("max_usd", None, f"an amount in USD: {names} costs money", "such as max_usd=3")])
     scripts = {script.id: script for script in plan.scripts}
     prices = {}
     for trial in trials:
+        target = paid.get(trial.target)
+        if target is None or trial.gap is not None:
+            continue
         model = (target.model if isinstance(target, Live) else None) or trial.config.get("model", None)
         price = price_of(model)
         if price is None:
@@ -151,9 +158,9 @@ def _budget(plan: SweepPlan, target: Target, trials: Sequence[Trial], max_usd: f
     return Budget(max_usd, prices)
 
 
-def _default_store(plan: SweepPlan, target: Target) -> Path:
-    usual = target == (plan.target or mocked())
-    name = plan.hash if usual else f"{plan.hash}-{''.join(c if c.isalnum() else '-' for c in target.name)}"
+def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
+    usual = tuple(targets) == plan.answering
+    name = plan.hash if usual else f"{plan.hash}-{''.join(c if c.isalnum() else '-' for c in targets[0].name)}"
     return Path("runs") / f"{name}.sqlite"
 
 
@@ -180,7 +187,7 @@ class SweepRun:
     def __init__(
         self,
         plan: SweepPlan,
-        target: Target,
+        targets: Sequence[Target],
         trials: tuple[Trial, ...],
         writer: StudyWriter,
         lanes: Lanes,
@@ -191,20 +198,22 @@ class SweepRun:
     ) -> None:
         self.study = Study(writer.path)
         """The study, which can be read while it grows."""
-        self._plan, self._target, self._trials = plan, target, trials
+        self._plan, self._trials = plan, trials
+        self._targets = {target.name: target for target in targets}
         self._scripts = {script.id: script for script in plan.scripts}
         self._writer, self._lanes, self._run = writer, lanes, run
         self._show = progress
         unfinished = writer.unfinished()
         places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
-        at_once = target.sessions if isinstance(target, Live) else None
+        at_once = min((target.sessions for target in targets if isinstance(target, Live)), default=None)
         self._schedule = Schedule(places, len(lanes), at_once)
         # Sessions side by side fill their worker: one that waited behind them would only seem to be running.
         self._depth = lanes.depth if at_once is None else 1
         self._limits = limits or Limits()
         self._sent, self._unsent = 0, 0
         self._budget, self._left_out = budget, 0
-        self._meter = ProgressMeter(len(trials), len(trials) - len(unfinished))
+        held = sum(trial.gap is None for trial in trials)
+        self._meter = ProgressMeter(held, held - len(unfinished))
         self._flying: dict[Future[BatchResult], _Task] = {}
         self._returned: SimpleQueue[Future[BatchResult]] = SimpleQueue()
         self._lost: Counter[int] = Counter()
@@ -361,7 +370,8 @@ class SweepRun:
         budget = self._budget
         if budget is None:
             return tuple(taken)
-        kept = tuple(number for number in taken if budget.reserve(number))
+        free = {number for number in taken if not self._targets[self._trials[number].target].paid}
+        kept = tuple(number for number in taken if number in free or budget.reserve(number))
         self._left_out += len(taken) - len(kept)
         self._schedule.back(len(taken) - len(kept))
         return kept
@@ -369,7 +379,9 @@ class SweepRun:
     def _task(self, number: int) -> TrialTask:
         trial = self._trials[number]
         script = self._scripts[trial.script_id]
-        return TrialTask(number, trial.key, trial.config, script, trial.condition, trial.seed, self._target)
+        return TrialTask(
+            number, trial.key, trial.config, script, trial.condition, trial.seed, self._targets[trial.target]
+        )
 
     def _take_returned(self) -> None:
         try:
@@ -398,7 +410,9 @@ class SweepRun:
         stored = self._writer.commit(results, task.sent_utc, _now_utc())
         for result in stored if self._budget is not None else ():
             assert self._budget is not None
-            self._budget.settle(result.index, result.rows.get("responses") if result.state == "complete" else None)
+            if self._targets[self._trials[result.index].target].paid:
+                responses = result.rows.get("responses") if result.state == "complete" else None
+                self._budget.settle(result.index, responses)
         failed = [result.error or "no reason given" for result in stored if result.state == "failed"]
         self._errors.update(failed)
         self._meter.returned(len(stored) - len(failed), len(failed), map(_kind, failed))

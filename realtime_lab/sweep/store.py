@@ -45,6 +45,8 @@ class PlannedTrial:
     repeat: int
     seed: int
     target: str
+    gap: str | None = None
+    """Why the target cannot hold it; such a trial is excluded."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,10 @@ class StudyWriter:
         }
         self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         self._db.executemany(
-            "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', NULL, NULL, NULL, NULL)",
+            "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)",
             (
                 (number, t.key, t.block, t.setting, t.script, t.condition, t.repeat, t.seed, t.target)
+                + ("planned" if t.gap is None else "excluded", t.gap)
                 for number, t in enumerate(content.trials)
             ),
         )

@@ -106,14 +106,13 @@ class BatchResult:
 def run_batch(run: RunTrial, tasks: Sequence[TrialTask]) -> BatchResult:
     """Run trials one after another, in the order given; those with a live target side by side."""
     began = perf_counter()
-    if run is run_trial and len(tasks) > 1 and all(isinstance(task.target, Live) for task in tasks):
-        recordings = _side_by_side(tasks)
-        results = [
-            _guarded(partial(_finished, recording=recording), task)
-            for task, recording in zip(tasks, recordings, strict=True)
-        ]
-    else:
-        results = [_guarded(run, task) for task in tasks]
+    live = [task for task in tasks if isinstance(task.target, Live)] if run is run_trial else []
+    held = _side_by_side(live) if len(live) > 1 else []
+    recordings = {task.index: recording for task, recording in zip(live, held, strict=False)}
+    results = [
+        _guarded(partial(_finished, recording=recordings[task.index]) if task.index in recordings else run, task)
+        for task in tasks
+    ]
     return BatchResult(results, perf_counter() - began)
 
 

@@ -1,6 +1,7 @@
 """The command line: `realtime-lab demo`, `sweep`, `report` and more. It parses, calls the package and prints.
 
-A mistake of the user ends in one plain message and exit code 2; Ctrl-C in one line that says how to go on, and 130.
+A mistake of the user ends in one plain message and exit code 2 (of `check`, 3); Ctrl-C in one line that says how to go
+on, and 130.
 """
 
 from __future__ import annotations
@@ -130,6 +131,33 @@ def report(
 
 
 @app.command()
+def check(
+    study: Annotated[Path, typer.Argument(help="The study file.")],
+    require: Annotated[
+        list[str] | None, typer.Option(help="Such as 'cutoff_rate<=0.05'; may be given several times.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="""Which rows of the summary are judged, such as 'condition == "clean"'.""")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A study to compare with: nothing that is required may be worse now.")
+    ] = None,
+) -> None:
+    """Judge the study at STUDY: exit code 0 pass, 1 fail, 2 not decided (an interval straddles its bound).
+
+    Prints JSON; the same in words goes to standard error. A mistake ends in exit code 3.
+    """
+    with _plain_ends(mistake=3):
+        from realtime_lab.sweep import Study
+
+        old = None if baseline is None else Study.open(baseline)
+        found = Study.open(study).check(require or (), where=where, baseline=old)
+        typer.echo(found.to_json())
+        typer.echo("\n".join([*(entry.sentence for entry in found.judged), found.sentence]), err=True)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8765,
     profile: Annotated[
@@ -240,16 +268,16 @@ def _save_tradeoff(study: Study, path: Path) -> None:
 
 
 @contextmanager
-def _plain_ends() -> Iterator[None]:
+def _plain_ends(mistake: int = 2) -> Iterator[None]:
     """Turn mistakes and interrupts into one message and an exit code; anything else is a fault of ours and shows."""
     try:
         yield
     except RealtimeLabError as error:
         typer.echo(f"realtime-lab: {_message(error)}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(mistake) from None
     except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError) as error:
         typer.echo(f"realtime-lab: {error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(mistake) from None
     except KeyboardInterrupt:
         typer.echo("\nrealtime-lab: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(130) from None

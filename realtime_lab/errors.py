@@ -4,7 +4,8 @@
 RealtimeLabError
 ├── ConfigError            a session configuration has mistakes (all of them, in .errors)
 │   ├── PlanError          a sweep plan has mistakes
-│   └── ProfileError       a server's profile has mistakes
+│   ├── ProfileError       a server's profile has mistakes
+│   └── RequirementError   what a study is checked for has mistakes
 ├── UnmodelledError        a mocked sweep over a field the mocked server ignores
 ├── AudioError             an audio file cannot be read (.path)
 ├── ScriptError            a script set or folder cannot be used (.path)
@@ -39,6 +40,7 @@ __all__ = [
     "RealtimeLabError",
     "RecordingError",
     "RemoteError",
+    "RequirementError",
     "ScriptError",
     "StudyDamagedError",
     "StudyError",
@@ -105,6 +107,12 @@ class ProfileError(ConfigError):
     """A server's profile has one or more mistakes, reported together."""
 
     subject = "profile"
+
+
+class RequirementError(ConfigError):
+    """What a study is to be checked for has one or more mistakes, reported together."""
+
+    subject = "requirements"
 
 
 class UnmodelledError(RealtimeLabError):

@@ -160,7 +160,7 @@ def compare_frames(
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    types = {"n_first": "Int64", "n_second": "Int64", "n_turns": "Int64", "n_blocks": "Int64"}
+    types = dict.fromkeys(("n_first", "n_second", "n_turns", "n_blocks", "n_differing"), "Int64")
     types |= dict.fromkeys(("condition", "metric", "blocks", "note"), "string")
     data: dict[str, Any] = {name: [row[name] for row in rows] for name in _NAMES}
     return pd.DataFrame(data).astype({name: types.get(name, "Float64") for name in _NAMES})
@@ -169,7 +169,8 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 _SIDE = "compared side"
 _NAMES = (
     *("condition", "metric", "first", "second", "difference", "difference_low", "difference_high"),
-    *("ratio", "ratio_low", "ratio_high", "n_first", "n_second", "n_turns", "n_blocks", "blocks", "note"),
+    *("ratio", "ratio_low", "ratio_high", "n_first", "n_second", "n_turns", "n_blocks", "n_differing"),
+    *("blocks", "note"),
 )
 
 
@@ -258,13 +259,14 @@ def _row(found: Measured, blocks: Blocks, draws: NDArray[np.int64], confidence: 
         "n_first": counts[0],
         "n_second": counts[1],
         "n_blocks": blocks.total,
+        "n_differing": _differing(found, blocks.total),
         "blocks": blocks.kind,
         "note": note,
     }
 
 
 def _differing(found: Measured, blocks: int) -> int:
-    """Blocks in which the two sides differ: resamples of very few of them vary too little."""
+    """Blocks in which the two sides' sums differ: resamples of very few of them vary too little."""
     sides = [np.bincount(found.block, np.where(found.setting == side, found.value, 0.0), blocks) for side in (0, 1)]
     return int(np.count_nonzero(sides[0] != sides[1]))
 

@@ -19,6 +19,7 @@ from realtime_lab.sweep.reader import StudyReader, reading
 if TYPE_CHECKING:
     import pandas as pd
 
+    from realtime_lab.analysis.check import Check
     from realtime_lab.analysis.choice_compare import Comparison
     from realtime_lab.analysis.choice_values import Best
     from realtime_lab.recording import Recording
@@ -152,6 +153,27 @@ class Study:
         from realtime_lab.sweep.chosen import best_setting
 
         return best_setting(self, minimize, where, condition, seed)
+
+    def check(
+        self, require: str | Iterable[str], *, where: str | None = None, baseline: Study | None = None, seed: int = 0
+    ) -> Check:
+        """Whether it keeps what is required: pass, fail, or inconclusive where an interval straddles the bound.
+
+        Args:
+            require: Such as `cutoff_rate <= 0.05`, or `response_latency_ms_p95 <= baseline + 50`; one or several.
+            where: Which rows of the summary are judged, such as `condition == "clean"`; None: all.
+            baseline: A study to compare with on the same turns: nothing that is required may be worse in this one.
+            seed: Decides the resamples of that comparison.
+
+        Raises:
+            RequirementError: If a requirement cannot be read.
+            ConfigError: If `where` cannot be read, or selects nothing.
+            RealtimeLabError: If no trial is complete, or no turn is in both studies.
+        """
+        from realtime_lab.analysis.check import check_frames
+
+        old = None if baseline is None else (baseline.turns_df(), baseline.responses_df())
+        return check_frames((self.turns_df(), self.responses_df()), require, where=where, baseline=old, seed=seed)
 
     def worst(self, n: int = 10, setting: Any = None) -> pd.DataFrame:
         """The turns to look at first, with why: cut, missed, slowest.

@@ -43,7 +43,7 @@ def test_a_documented_turn_has_no_violations():
     ("move", "to", "complaint"),
     [
         (2, 1, "speech_stopped"),
-        (3, 2, "'committed' out of order"),
+        (3, 2, "'stopped' out of order"),
         (15, 2, "before its commit"),
         (11, 6, "before response.created"),
         (18, 10, "open item"),

@@ -5,13 +5,15 @@ response: created, then per output item output_item.added, item added, per part 
 stream's own done, content_part.done, then output_item.done and item done (in either order), and response.done last.
 Nothing of a response comes before its created or after its done; audio time never runs backwards; rate limits,
 errors and transcription may stand anywhere (transcription after its item's commit). A cancelled or failed response
-may end at any point, with response.done still last.
+may end at any point, with response.done still last. A client's commit, its clearing of the buffer and turn detection
+that is switched off end open speech without speech_stopped; a deleted item's id may be used again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from realtime_lab.protocol import events as ev
 
@@ -45,7 +47,7 @@ class _Checker:
     open_speech: str | None = None
     responses: dict[str, _ResponseState] = field(default_factory=dict)
     started: bool = False
-    item_of: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
 
     def say(self, position: int, text: str) -> None:
         self.violations.append(f"event {position}: {text}")
@@ -86,7 +88,15 @@ def _check_input(checker: _Checker, position: int, event: ev.AnyEvent) -> None:
             _audio_time(checker, position, event.audio_end_ms)
             _step(checker, position, event.item_id, "stopped")
         case ev.InputAudioCommitted():
+            if checker.open_speech == event.item_id:
+                checker.open_speech, checker.input_step[event.item_id] = None, _INPUT_STEPS["stopped"]
             _step(checker, position, event.item_id, "committed")
+        case ev.InputAudioCleared():
+            checker.open_speech = None
+        case ev.SessionUpdated() if not _detects_turns(event.session):
+            checker.open_speech = None
+        case ev.ItemDeleted():
+            checker.deleted.add(event.item_id)
         case ev.ItemAdded() | ev.ItemDone() if event.item.role == "user":
             step = "added" if isinstance(event, ev.ItemAdded) else "done"
             _step(checker, position, str(event.item.id), step)
@@ -97,6 +107,12 @@ def _check_input(checker: _Checker, position: int, event: ev.AnyEvent) -> None:
             pass
 
 
+def _detects_turns(session: dict[str, Any]) -> bool:
+    audio = session.get("audio")
+    heard = audio.get("input") if isinstance(audio, dict) else session
+    return not isinstance(heard, dict) or heard.get("turn_detection", True) is not None
+
+
 def _audio_time(checker: _Checker, position: int, audio_ms: float) -> None:
     if audio_ms < checker.last_audio_ms:
         checker.say(position, f"audio time runs back from {checker.last_audio_ms} to {audio_ms} ms")
@@ -104,8 +120,9 @@ def _audio_time(checker: _Checker, position: int, audio_ms: float) -> None:
 
 
 def _step(checker: _Checker, position: int, item_id: str, step: str) -> None:
-    reached = checker.input_step.get(item_id)
     wanted = _INPUT_STEPS[step]
+    anew = step == "added" and item_id in checker.deleted
+    reached = None if anew else checker.input_step.get(item_id)
     starts = {_INPUT_STEPS["started"], _INPUT_STEPS["committed"], _INPUT_STEPS["added"]}
     if (reached is None and wanted not in starts) or (reached is not None and wanted != reached + 1):
         checker.say(position, f"input item {item_id} reaches '{step}' out of order")

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from realtime_lab.protocol.items import InputTokenDetails, Item, OutputTokenDetails, Usage
 
-__all__ = ["USER_AUDIO_TOKEN_MS", "Conversation", "text_tokens"]
+__all__ = ["USER_AUDIO_TOKEN_MS", "Conversation", "text_tokens", "usage", "with_output"]
 
 USER_AUDIO_TOKEN_MS = 100
 """The service bills user audio at one token per 100 ms."""
@@ -61,12 +61,27 @@ class Conversation:
         rows.insert(position, (item_id, entry))
         self._entries = dict(rows)
 
+    def items(self) -> list[Item]:
+        """All items in order."""
+        return [entry.item for entry in self._entries.values()]
+
     def delete(self, item_id: str) -> None:
-        """Remove an item."""
-        del self._entries[item_id]
+        """Remove an item, if it is there."""
+        if item_id in self._entries:
+            self._keep_cached_before(item_id)
+            del self._entries[item_id]
+
+    def update(self, item: Item, *, text: int, audio: int) -> None:
+        """Put another version of an item, of `text` and `audio` tokens, in its place."""
+        self._entries[str(item.id)] = _Entry(item, text, audio)
+
+    def audio_tokens(self, item_id: str) -> int:
+        """Audio tokens of one item."""
+        return self._entries[item_id].audio_tokens
 
     def truncate(self, item_id: str, audio_tokens: int) -> None:
         """Keep `audio_tokens` of an assistant item and drop its text, as the service does."""
+        self._keep_cached_before(item_id)
         entry = self._entries[item_id]
         parts = [
             part if part.transcript is UNSET else msgspec.structs.replace(part, transcript="")
@@ -77,21 +92,45 @@ class Conversation:
         self._entries[item_id] = _Entry(item, 0, min(entry.audio_tokens, audio_tokens))
 
     def bill(self, instructions: str, output_text: int, output_audio: int) -> Usage:
-        """Usage of a response given now: the whole conversation is input once more."""
+        """Usage of a response given now: the whole conversation is input once more, what was input before is cached."""
         text = text_tokens(instructions) + sum(entry.text_tokens for entry in self._entries.values())
         audio = sum(entry.audio_tokens for entry in self._entries.values())
-        cached_text = min(self._last_input[0], text) // _CACHE_BLOCK * _CACHE_BLOCK
-        cached_audio = min(self._last_input[1], audio) // _CACHE_BLOCK * _CACHE_BLOCK
+        cached = (min(self._last_input[0], text), min(self._last_input[1], audio))
         self._last_input = (text, audio)
-        return Usage(
-            total_tokens=text + audio + output_text + output_audio,
-            input_tokens=text + audio,
-            output_tokens=output_text + output_audio,
-            input_token_details=InputTokenDetails(
-                text_tokens=text,
-                audio_tokens=audio,
-                cached_tokens=cached_text + cached_audio,
-                cached_tokens_details={"text_tokens": cached_text, "audio_tokens": cached_audio},
-            ),
-            output_token_details=OutputTokenDetails(text_tokens=output_text, audio_tokens=output_audio),
-        )
+        return usage((text, audio), cached, (output_text, output_audio))
+
+    def _keep_cached_before(self, item_id: str) -> None:
+        """A changed item ends what can be cached: input is cached from its start on only."""
+        text = audio = 0
+        for key, entry in self._entries.items():
+            if key == item_id:
+                break
+            text, audio = text + entry.text_tokens, audio + entry.audio_tokens
+        self._last_input = (min(self._last_input[0], text), min(self._last_input[1], audio))
+
+
+def usage(given: tuple[int, int], cached: tuple[int, int], output: tuple[int, int]) -> Usage:
+    """Usage from (text, audio) tokens: of the input, of what of it can be cached, and of the output."""
+    cached_text, cached_audio = (tokens // _CACHE_BLOCK * _CACHE_BLOCK for tokens in cached)
+    return Usage(
+        total_tokens=sum(given) + sum(output),
+        input_tokens=sum(given),
+        output_tokens=sum(output),
+        input_token_details=InputTokenDetails(
+            text_tokens=given[0],
+            audio_tokens=given[1],
+            cached_tokens=cached_text + cached_audio,
+            cached_tokens_details={"text_tokens": cached_text, "audio_tokens": cached_audio},
+        ),
+        output_token_details=OutputTokenDetails(text_tokens=output[0], audio_tokens=output[1]),
+    )
+
+
+def with_output(used: Usage, text: int, audio: int) -> Usage:
+    """The same input with another output."""
+    return msgspec.structs.replace(
+        used,
+        total_tokens=used.input_tokens + text + audio,
+        output_tokens=text + audio,
+        output_token_details=OutputTokenDetails(text_tokens=text, audio_tokens=audio),
+    )

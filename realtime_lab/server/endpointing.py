@@ -5,7 +5,8 @@ p >= threshold - hysteresis; it stops at the first frame whose silent run is at 
 A server that hears beginnings or ends of speech later than our detector is had by filtering the probabilities first
 (`heard_late`).
 There is a scalar form (`Endpointer.step`, one probability) and a form over whole stretches (`Endpointer.scan`, which
-jumps from transition to transition); a test proves them equal. Offsets and events are the engine's business.
+jumps from transition to transition); a test proves them equal. Whoever decides turns may ask to wait longer in one
+pause (`Endpointer.wait_longer`). Offsets and events are the engine's business.
 """
 
 from __future__ import annotations
@@ -117,10 +118,16 @@ class Endpointer:
         self.speaking = False
         self._last_speech = -1
         self._past: list[float] = []
+        self._patience: tuple[int, int] | None = None
 
     def start_afresh(self) -> None:
         """Forget the probabilities heard so far, as the detector does when it starts afresh."""
         self._past.clear()
+
+    def wait_longer(self, silent_frames: int) -> None:
+        """Take back the stop just found: the pause it was found in ends speech after `silent_frames` only."""
+        self.speaking = True
+        self._patience = (self._last_speech, silent_frames)
 
     def stop_now(self) -> None:
         """Leave the speaking state without a transition, as a manual clear does."""
@@ -139,7 +146,7 @@ class Endpointer:
         if probability >= self.rule.keep_threshold:
             self._last_speech = frame
             return None
-        return self._stop(frame) if frame - self._last_speech >= self.rule.silent_frames else None
+        return self._stop(frame) if frame - self._last_speech >= self._silent_frames() else None
 
     def _heard_late(self, probability: float) -> float:
         low, high = sorted((self.rule.onset_late_frames, self.rule.offset_late_frames))
@@ -175,12 +182,17 @@ class Endpointer:
     def _scan_speech(self, track: Track, start: int, stop: int, base: int) -> int | None:
         run = bisect_right(track.run_ends, start)
         while True:
-            fires = max(self._last_speech - base + self.rule.silent_frames, start)
+            fires = max(self._last_speech - base + self._silent_frames(), start)
             resumes = max(track.run_starts[run], start) if run < len(track.run_starts) else stop
             if fires < resumes or resumes >= stop:
                 return fires if fires < stop and fires < resumes else None
             self._last_speech = base + min(track.run_ends[run], stop) - 1
             run += 1
+
+    def _silent_frames(self) -> int:
+        """Frames of silence after the last speech frame that end speech."""
+        waits = self._patience is not None and self._patience[0] == self._last_speech
+        return self._patience[1] if waits and self._patience is not None else self.rule.silent_frames
 
     def _start(self, frame: int) -> Transition:
         self.speaking, self._last_speech = True, frame

@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from msgspec import UNSET
 
 from realtime_lab.clock import Agenda
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ErrorDetail
 
 __all__ = ["Draws", "Outbox", "Ticket"]
+
+
+_MAX_EVENT_ID = 512
+"""Characters of an id that are echoed; the service takes no longer ones."""
 
 
 class Draws:
@@ -82,11 +85,16 @@ class Outbox:
         """Call `ring(due_ms)` at `t_ms`, unless `ticket` is void by then."""
         self._agenda.put(t_ms, (ring, ticket, t_ms))
 
+    def drop(self) -> None:
+        """Forget everything that is not sent yet."""
+        self._agenda = Agenda()
+
     def error(self, t_ms: float, code: str, message: str, param: str | None = None, cause: object = None) -> None:
-        """Tell the client what was wrong with its event `cause`."""
-        event_id = cause.event_id if isinstance(cause, ev.Event) and cause.event_id is not UNSET else None
+        """Tell the client what was wrong with its event `cause`, or with the event of that id."""
+        event_id = cause.event_id if isinstance(cause, ev.Event) else cause
+        echoed = event_id[:_MAX_EVENT_ID] if isinstance(event_id, str) and event_id else None
         kind = "invalid_request_error"
-        detail = ErrorDetail(type=kind, code=code, message=message, param=param, event_id=event_id or None)
+        detail = ErrorDetail(type=kind, code=code, message=message, param=param, event_id=echoed)
         self.send(t_ms, ev.ErrorEvent(error=detail))
 
     def next_due_ms(self) -> float | None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from realtime_lab.errors import Problem, ProfileError
 from realtime_lab.server.endpointing import FRAME_MS, MAX_LATE_FRAMES
+from realtime_lab.server.limits import Limits
 
 __all__ = ["PROFILES", "Calibration", "LogNormal", "Profile", "documented_defaults"]
 
@@ -162,6 +163,10 @@ class Profile:
     """Output tokens per second of a text response."""
     audio_delta_ms: int = 200
     """Audio in one output_audio.delta."""
+    tool_call_rate: float = 0.3
+    """Share of turns in which the model calls a function when it may choose."""
+    limits: Limits = field(default=Limits())
+    """What an account may use, and how long a session lives."""
     calibration: Calibration | None = None
     """Which service it was fitted to; None: priors."""
 
@@ -238,6 +243,9 @@ def _problems(profile: Profile) -> Iterator[Problem]:
         value = getattr(profile, entry.name)
         if isinstance(value, LogNormal):
             yield from value.problems(entry.name)
+    yield from profile.limits.problems()
+    if not 0 <= profile.tool_call_rate <= 1:
+        yield Problem("tool_call_rate", profile.tool_call_rate, "0 to 1")
     if profile.calibration is not None:
         yield from _calibration_problems(profile.calibration)
 

@@ -2,6 +2,8 @@
 
 `plan_response` draws a response from the profile; `schedule` lays its events out in time. Whether it is sent, and
 what cancels it, is the engine's business. Lengths are priors of the profile: nothing here understands what was said.
+A response is one item: speech, text, or the call of a function. It is given in steps, one delta each (in audio mode one
+of the transcript and one of audio), so what was given by any moment is known exactly.
 """
 
 from __future__ import annotations
@@ -9,16 +11,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item
 from realtime_lab.server.profile import Profile
+from realtime_lab.server.tool_calls import CHARACTERS_PER_TOKEN, ToolCall
 from realtime_lab.server.voice import LEAD_MS, voice_ref
 
-__all__ = ["AUDIO_TOKEN_MS", "TEXT_TOKENS_PER_WORD", "ResponsePlan", "plan_response", "schedule"]
+__all__ = [
+    "AUDIO_TOKEN_MS",
+    "TEXT_TOKENS_PER_WORD",
+    "Given",
+    "ResponsePlan",
+    "given_by",
+    "plan_call",
+    "plan_response",
+    "response_item",
+    "schedule",
+]
 
 AUDIO_TOKEN_MS = 50
 """The service bills assistant audio at one token per 50 ms."""
@@ -26,6 +39,7 @@ TEXT_TOKENS_PER_WORD = 1.3
 """English words to tokens, a common rule of thumb."""
 _TAIL_MS = 5.0
 _TEXT_WORDS_PER_DELTA = 3
+_CALL_CHARACTERS_PER_DELTA = 16
 
 _PROSE = (
     "Sure, I can help with that. Let me check what we have for you right now. I found it, and everything looks fine "
@@ -59,6 +73,19 @@ class ResponsePlan:
     """From the commit to response.created."""
     first_byte_ms: float
     """From response.created to the first delta."""
+    call: ToolCall | None = None
+    """The function it calls, in place of words."""
+
+
+class Given(NamedTuple):
+    """What of a response had been given by some moment."""
+
+    words: int
+    audio_ms: int
+    text_tokens: int
+    audio_tokens: int
+    characters: int
+    """Of a call's arguments."""
 
 
 def plan_response(
@@ -99,74 +126,159 @@ def plan_response(
     )
 
 
-def assistant_item(plan: ResponsePlan, item_id: str, status: str, share: float = 1.0) -> Item:
-    """The assistant's item with the first `share` of its words."""
-    text = " ".join(plan.words[: math.floor(len(plan.words) * share)])
+def plan_call(
+    profile: Profile, rng: np.random.Generator, modality: str, max_output_tokens: float, call: ToolCall
+) -> ResponsePlan:
+    """Draw a response that calls a function; arguments as `plan_response`."""
+    create_ms, first_byte_ms = profile.create.draw(rng), profile.first_byte.draw(rng)
+    truncated = call.tokens > max_output_tokens
+    kept = call.cut_to(int(max_output_tokens)) if truncated else call
+    tokens = int(max_output_tokens) if truncated else call.tokens
+    return ResponsePlan(modality, (), 0, 0, tokens, 0, truncated, create_ms, first_byte_ms, kept)
+
+
+class _Step(NamedTuple):
+    """One delta, and what was given with it."""
+
+    offset_ms: float
+    """From the first delta."""
+    upto: int
+    """Words given by then, or characters of a call's arguments."""
+    audio_from_ms: int = 0
+    audio_ms: int = 0
+
+
+def _steps(profile: Profile, plan: ResponsePlan) -> Iterator[_Step]:
+    if plan.call is not None:
+        token_ms = 1000 / profile.text_tokens_per_s
+        for start in range(0, len(plan.call.arguments), _CALL_CHARACTERS_PER_DELTA):
+            upto = min(start + _CALL_CHARACTERS_PER_DELTA, len(plan.call.arguments))
+            yield _Step(start / CHARACTERS_PER_TOKEN * token_ms, upto)
+    elif plan.modality == "audio":
+        chunk_ms = profile.audio_delta_ms
+        chunks = math.ceil(plan.audio_ms / chunk_ms)
+        for chunk in range(chunks):
+            upto = math.ceil(len(plan.words) * (chunk + 1) / chunks)
+            from_ms = chunk * chunk_ms
+            yield _Step(from_ms / profile.realtime_factor, upto, from_ms, min(chunk_ms, plan.audio_ms - from_ms))
+    else:
+        word_ms = TEXT_TOKENS_PER_WORD * 1000 / profile.text_tokens_per_s
+        for start in range(0, len(plan.words), _TEXT_WORDS_PER_DELTA):
+            yield _Step(start * word_ms, min(start + _TEXT_WORDS_PER_DELTA, len(plan.words)))
+
+
+def given_by(profile: Profile, plan: ResponsePlan, created_ms: float, t_ms: float) -> Given | None:
+    """What of a response created at `created_ms` had been given by `t_ms`; None before its first delta."""
+    if created_ms + plan.first_byte_ms > t_ms:
+        return None
+    upto = audio_ms = 0
+    for step in _steps(profile, plan):
+        if created_ms + (plan.first_byte_ms + step.offset_ms) > t_ms:
+            break
+        upto, audio_ms = step.upto, step.audio_from_ms + step.audio_ms
+    if plan.call is not None:
+        return Given(0, 0, min(plan.text_tokens, plan.call.cut_to(0).tokens + upto // CHARACTERS_PER_TOKEN), 0, upto)
+    text_tokens = min(plan.text_tokens, math.ceil(upto * TEXT_TOKENS_PER_WORD))
+    return Given(upto, audio_ms, text_tokens, audio_ms // AUDIO_TOKEN_MS, 0)
+
+
+def response_item(plan: ResponsePlan, item_id: str, status: str, given: Given | None = None) -> Item:
+    """The response's one item, whole, or with what of it was given; empty while it is in progress."""
+    started = status == "in_progress"
+    if plan.call is not None:
+        arguments = plan.call.arguments[: None if given is None else given.characters]
+        return Item(
+            id=item_id,
+            object="realtime.item",
+            type="function_call",
+            status=status,
+            call_id=_call_id(item_id),
+            name=plan.call.name,
+            arguments="" if started else arguments,
+        )
+    text = " ".join(plan.words[: None if given is None else given.words])
     if plan.modality == "audio":
         part = ContentPart(type="output_audio", transcript=text)
     else:
         part = ContentPart(type="output_text", text=text)
-    content = [] if status == "in_progress" else [part]
+    content = [] if started else [part]
     return Item(id=item_id, object="realtime.item", type="message", status=status, role="assistant", content=content)
 
 
-def generation_ms(profile: Profile, plan: ResponsePlan) -> float:
+def _call_id(item_id: str) -> str:
+    return item_id.replace("item_", "call_", 1)
+
+
+def _generation_ms(profile: Profile, plan: ResponsePlan) -> float:
     """From the first delta to the last."""
-    if plan.modality == "audio":
-        chunks = max(0, math.ceil(plan.audio_ms / profile.audio_delta_ms) - 1)
-        return chunks * profile.audio_delta_ms / profile.realtime_factor
-    return plan.text_tokens * 1000 / profile.text_tokens_per_s
+    if plan.call is None and plan.modality == "text":
+        return plan.text_tokens * 1000 / profile.text_tokens_per_s
+    last = 0.0
+    for step in _steps(profile, plan):
+        last = step.offset_ms
+    return last
 
 
 def schedule(
     profile: Profile, plan: ResponsePlan, response_id: str, item_id: str, previous_item_id: str | None, rate_hz: int
 ) -> Iterator[tuple[float, ev.Event]]:
-    """The events between response.created and response.done, as (ms after response.created, event), in order."""
+    """The events between response.created and response.done, as (ms after response.created, event), in order.
+
+    The conversation.item events among them are for the conversation; a response outside it leaves them out.
+    """
     ids: _Ids = {"response_id": response_id, "item_id": item_id}
     first = plan.first_byte_ms
-    opened = assistant_item(plan, item_id, "in_progress")
-    part_type = plan.modality
-    blank = ContentPart(type=part_type, transcript="") if part_type == "audio" else ContentPart(type="text", text="")
+    opened = response_item(plan, item_id, "in_progress")
     yield first, ev.OutputItemAdded(response_id=response_id, output_index=0, item=opened)
     yield first, ev.ItemAdded(item=opened, previous_item_id=previous_item_id)
-    yield first, ev.ContentPartAdded(**ids, part=blank)
-    deltas = _audio_deltas if plan.modality == "audio" else _text_deltas
+    deltas = _call_deltas if plan.call is not None else _audio_deltas if plan.modality == "audio" else _text_deltas
+    end = first + _generation_ms(profile, plan) + _TAIL_MS
     for offset_ms, event in deltas(profile, plan, ids, rate_hz):
-        yield first + offset_ms, event
-    end = first + generation_ms(profile, plan) + _TAIL_MS
-    text = " ".join(plan.words)
-    if plan.modality == "audio":
-        yield end, ev.AudioDone(**ids)
-        yield end, ev.AudioTranscriptDone(**ids, transcript=text)
-        yield end, ev.ContentPartDone(**ids, part=ContentPart(type="audio", transcript=text))
-    else:
-        yield end, ev.TextDone(**ids, text=text)
-        yield end, ev.ContentPartDone(**ids, part=ContentPart(type="text", text=text))
-    closed = assistant_item(plan, item_id, "incomplete" if plan.truncated else "completed")
+        yield end if offset_ms is None else first + offset_ms, event
+    closed = response_item(plan, item_id, "incomplete" if plan.truncated else "completed")
     yield end, ev.OutputItemDone(response_id=response_id, output_index=0, item=closed)
     yield end, ev.ItemDone(item=closed, previous_item_id=previous_item_id)
 
 
-def _audio_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> Iterator[tuple[float, ev.Event]]:
-    chunk_ms = profile.audio_delta_ms
-    chunks = math.ceil(plan.audio_ms / chunk_ms)
+_Deltas = Iterator[tuple[float | None, ev.Event]]
+"""(ms after the first delta, event); None: when all is given."""
+
+
+def _audio_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+    yield 0.0, ev.ContentPartAdded(**ids, part=ContentPart(type="audio", transcript=""))
     said = 0
-    for chunk in range(chunks):
-        due = chunk * chunk_ms / profile.realtime_factor
-        upto = math.ceil(len(plan.words) * (chunk + 1) / chunks)
-        if upto > said:
-            yield due, ev.AudioTranscriptDelta(**ids, delta=_join(plan.words, said, upto))
-            said = upto
-        length_ms = min(chunk_ms, plan.audio_ms - chunk * chunk_ms)
-        piece = voice_ref(LEAD_MS - plan.leading_ms + chunk * chunk_ms, length_ms, rate_hz)
-        yield due, ev.AudioDelta(**ids, delta=piece)
+    for step in _steps(profile, plan):
+        if step.upto > said:
+            yield step.offset_ms, ev.AudioTranscriptDelta(**ids, delta=_join(plan.words, said, step.upto))
+            said = step.upto
+        piece = voice_ref(LEAD_MS - plan.leading_ms + step.audio_from_ms, step.audio_ms, rate_hz)
+        yield step.offset_ms, ev.AudioDelta(**ids, delta=piece)
+    text = " ".join(plan.words)
+    yield None, ev.AudioDone(**ids)
+    yield None, ev.AudioTranscriptDone(**ids, transcript=text)
+    yield None, ev.ContentPartDone(**ids, part=ContentPart(type="audio", transcript=text))
 
 
-def _text_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> Iterator[tuple[float, ev.Event]]:
-    word_ms = TEXT_TOKENS_PER_WORD * 1000 / profile.text_tokens_per_s
-    for start in range(0, len(plan.words), _TEXT_WORDS_PER_DELTA):
-        stop = min(start + _TEXT_WORDS_PER_DELTA, len(plan.words))
-        yield start * word_ms, ev.TextDelta(**ids, delta=_join(plan.words, start, stop))
+def _text_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+    yield 0.0, ev.ContentPartAdded(**ids, part=ContentPart(type="text", text=""))
+    said = 0
+    for step in _steps(profile, plan):
+        yield step.offset_ms, ev.TextDelta(**ids, delta=_join(plan.words, said, step.upto))
+        said = step.upto
+    text = " ".join(plan.words)
+    yield None, ev.TextDone(**ids, text=text)
+    yield None, ev.ContentPartDone(**ids, part=ContentPart(type="text", text=text))
+
+
+def _call_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+    assert plan.call is not None
+    call_id, said = _call_id(ids["item_id"]), 0
+    for step in _steps(profile, plan):
+        piece = plan.call.arguments[said : step.upto]
+        yield step.offset_ms, ev.FunctionArgumentsDelta(**ids, call_id=call_id, delta=piece)
+        said = step.upto
+    done = ev.FunctionArgumentsDone(**ids, call_id=call_id, name=plan.call.name, arguments=plan.call.arguments)
+    yield None, done
 
 
 def _join(words: tuple[str, ...], start: int, stop: int) -> str:

@@ -23,9 +23,8 @@ from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
 
 from realtime_lab.audio.g711 import encode_alaw, encode_ulaw
-from realtime_lab.errors import ProtocolError
 from realtime_lab.protocol import events as ev
-from realtime_lab.protocol.codec import MAX_FRAME_BYTES, decode_client, encode
+from realtime_lab.protocol.codec import MAX_FRAME_BYTES, encode
 from realtime_lab.protocol.items import AudioRef, ErrorDetail
 from realtime_lab.server.engine import Engine, FrameListener
 from realtime_lab.server.http import Reply, Request, answer, refusal
@@ -38,7 +37,6 @@ __all__ = ["RealtimeServer", "SocketSession"]
 _HEAD_TIMEOUT_S = 10.0
 _LINGER_S = 2.0
 _MAX_BODY_BYTES = 1_000_000
-_MAX_TYPE_CHARACTERS = 200
 _READ_BYTES = 65_536
 # Its own debug output would print keys.
 _silent = logging.Logger("realtime_lab.serve", logging.CRITICAL + 1)
@@ -123,6 +121,7 @@ class RealtimeServer:
             model=request.query("model"),
             opened_unix_s=int(time.time()),
             make_vad=self.listener,
+            intent=request.query("intent"),
         )
         await self.session(reader, writer, engine, request).run(raw)
 
@@ -269,13 +268,7 @@ class SocketSession:
 
     def _take_message(self, message: bytes, now_ms: float) -> None:
         try:
-            event = decode_client(message)
-        except ProtocolError as error:
-            event = ev.UnknownEvent(type="?", raw=b"", problem=str(error))
-        if isinstance(event, ev.UnknownEvent):  # its type stands in the answer
-            event = ev.UnknownEvent(type=event.type[:_MAX_TYPE_CHARACTERS], raw=b"", problem=event.problem)
-        try:
-            self.engine.receive(event, now_ms)
+            self.engine.receive_frame(message, now_ms)
         except Exception as error:  # a service answers so too, and goes on
             text = f"The server had an error while processing your event: {type(error).__name__}"
             detail = ErrorDetail(type="server_error", code="internal_error", message=text)
@@ -298,6 +291,10 @@ class SocketSession:
             for _, event in self.engine.take_due(self._now_ms()):
                 await self.deliver(event)
             await self._flush()
+            if self.engine.closing is not None and self.engine.next_due_ms() is None:
+                self._protocol.send_close(*self.engine.closing)
+                await self._flush()
+                return
 
     async def deliver(self, event: ev.Event) -> None:
         """Put one event on the wire."""

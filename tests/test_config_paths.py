@@ -132,10 +132,10 @@ def test_a_panel_finds_all_it_needs_of_a_field():
         ("output_modalities", "modelled"),
         ("include", "ignored"),
         ("speed", "modelled"),
-        ("eagerness", "ignored"),
-        ("noise_reduction", "ignored"),
+        ("eagerness", "approximated"),
+        ("noise_reduction", "approximated"),
         ("transcription.model", "ignored"),
-        ("tools", "ignored"),
+        ("tools", "approximated"),
         ("instructions", "ignored"),
         ("voice", "ignored"),
         ("model", "ignored"),
@@ -150,18 +150,18 @@ def test_each_field_says_how_the_mock_treats_it(path, expected):
 
 def test_turn_detection_is_treated_by_its_kind():
     for path in ("turn_detection", "turn_detection.type"):
-        assert treatment(path, "semantic_vad") == "ignored"
+        assert treatment(path, "semantic_vad") == "approximated"
         assert treatment(path, "server_vad") == "modelled"
-        assert "recogniser" in treatment_reason(path, "semantic_vad")
-    assert treatment("turn_detection", SemanticVad()) == "ignored"
-    assert treatment("turn_detection", {"type": "semantic_vad"}) == "ignored"
+        assert "estimate" in treatment_reason(path, "semantic_vad")
+    assert treatment("turn_detection", SemanticVad()) == "approximated"
+    assert treatment("turn_detection", {"type": "semantic_vad"}) == "approximated"
     assert treatment("turn_detection", ServerVad()) == treatment("turn_detection", None) == "modelled"
 
 
 def test_a_configuration_lists_the_treatment_of_what_it_sets():
     config = SessionConfig(turn_detection=SemanticVad(), voice="ash", max_output_tokens=64)
     assert config.treatments() == {
-        f"{TD}.type": "ignored",
+        f"{TD}.type": "approximated",
         "audio.output.voice": "ignored",
         "max_output_tokens": "modelled",
     }

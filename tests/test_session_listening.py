@@ -26,16 +26,18 @@ QUICK_TO_END = replace(HARD_OF_HEARING, onset_late_ms=96, offset_late_ms=32)
 
 
 @pytest.mark.parametrize(
-    ("condition", "format_type", "profile"),
+    ("condition", "format_type", "profile", "reduction"),
     [
-        (clean(), "audio/pcm", PLAIN),
-        (babble(10), "audio/pcm", PLAIN),
-        (clean(), "audio/pcmu", PLAIN),
-        (babble(0), "audio/pcm", HARD_OF_HEARING),
-        (babble(0), "audio/pcm", QUICK_TO_END),
+        (clean(), "audio/pcm", PLAIN, None),
+        (babble(10), "audio/pcm", PLAIN, None),
+        (clean(), "audio/pcmu", PLAIN, None),
+        (babble(0), "audio/pcm", HARD_OF_HEARING, None),
+        (babble(0), "audio/pcm", QUICK_TO_END, None),
+        (babble(10), "audio/pcm", HARD_OF_HEARING, "far_field"),
+        (clean(), "audio/pcma", PLAIN, "near_field"),
     ],
 )
-def test_cached_and_uncached_runs_give_equal_events(condition, format_type, profile):
+def test_cached_and_uncached_runs_give_equal_events(condition, format_type, profile, reduction):
     """One run takes probabilities passage by passage, the other hears every appended byte: same events and times."""
     script, stage = load_scripts("orders")[0], Stage()
     config = SessionConfig(
@@ -43,6 +45,7 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type, prof
         turn_detection=ServerVad(silence_duration_ms=300),
         transcription=Transcription(model="gpt-4o-transcribe"),
         input_format={"type": format_type},
+        noise_reduction=None if reduction is None else {"type": reduction},
     )
     recording = run_session(config, script, mocked(profile), condition=condition, stage=stage, seed=3)
     cached = [(entry.t_ms, entry.event) for entry in recording.events if entry.direction == "server"]
@@ -67,7 +70,7 @@ def heard_from_bytes(recording, stage, format_type, profile):
 def appends(recording, stage, format_type):
     """The recording's audio, cut into append events."""
     per_ms = BYTES_PER_MS[format_type]
-    passages = {key: wire for (key, kind), wire in stage._wire.items() if kind == format_type}
+    passages = {key: wire for (key, kind, _), wire in stage._wire.items() if kind == format_type}
     audio = b"".join(passages[run.sha256].data[: run.samples // 24 * per_ms] for run in recording.appends)
     size = int(FRAME_MS) * per_ms
     for start in range(0, len(audio) - size + 1, size):

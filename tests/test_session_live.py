@@ -142,10 +142,10 @@ def test_a_fixed_script_is_played_as_it_was():
 def test_a_refused_configuration_fails_with_the_same_words_as_mocked():
     script = spoken_script("one")
     stage = tone_stage(script, SHORT)
-    semantic = SessionConfig(model="gpt-realtime", turn_detection={"type": "semantic_vad"})
+    remote = SessionConfig(model="gpt-realtime", tools=[{"type": "mcp", "server_label": "files"}])
     with serving(ToneServer) as server:
-        over_socket = run_session(semantic, script, local(server), stage=stage)
-    virtual = run_session(semantic, script, mocked(), stage=stage)
+        over_socket = run_session(remote, script, local(server), stage=stage)
+    virtual = run_session(remote, script, mocked(), stage=stage)
     assert over_socket.header.failure == virtual.header.failure
     assert (over_socket.header.fault, over_socket.header.connections) == ("config_refused", 1)
 

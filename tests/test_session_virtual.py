@@ -5,7 +5,7 @@ from sessions import spoken_script, tone_stage
 
 from realtime_lab.audio import clean
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
-from realtime_lab.errors import ConfigError
+from realtime_lab.errors import ConfigError, MissingExtraError
 from realtime_lab.protocol import check_order
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import recording_to_bytes
@@ -161,10 +161,18 @@ def test_without_reference_text_transcription_fails_by_name():
 
 def test_a_refused_configuration_is_a_failed_recording_with_its_reason():
     script = spoken_script("one")
-    semantic = SessionConfig(model="gpt-realtime", turn_detection={"type": "semantic_vad"})
-    recording = run_session(semantic, script, stage=tone_stage(script, ONE_TURN))
+    remote = SessionConfig(model="gpt-realtime", tools=[{"type": "mcp", "server_label": "files"}])
+    recording = run_session(remote, script, stage=tone_stage(script, ONE_TURN))
     assert recording.header.outcome == "failed"
-    assert "semantic_vad" in recording.header.failure
+    assert "unsupported_value" in recording.header.failure and "remote" in recording.header.failure
+
+
+def test_semantic_vad_without_an_estimate_is_refused_by_the_name_of_the_extra():
+    script = spoken_script("one")
+    semantic = SessionConfig(model="gpt-realtime", turn_detection={"type": "semantic_vad"})
+    with pytest.raises(MissingExtraError, match="whisper") as caught:
+        run_session(semantic, script, stage=tone_stage(script, ONE_TURN))
+    assert caught.value.extra == "whisper"
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():

@@ -18,6 +18,10 @@ def _modelled(reason: str) -> Treated:
     return Treated("modelled", reason)
 
 
+def _approximated(reason: str) -> Treated:
+    return Treated("approximated", reason)
+
+
 def _ignored(reason: str) -> Treated:
     return Treated("ignored", reason)
 
@@ -25,17 +29,17 @@ def _ignored(reason: str) -> Treated:
 _FORMAT = _modelled("audio is decoded from and encoded to this format, losses included")
 _RECOGNISER = _ignored("transcripts are the words of the reference: no recogniser listens")
 _GUIDANCE = _RECOGNISER
-_TOOLS = _ignored("mocked responses speak or write; they call nothing")
+_TOOLS = _approximated("functions are called at a stated rate, with arguments drawn from their schemas")
 _TRACING = _ignored("there is no vendor whose log it could steer")
 _TRUNCATION = _ignored("the mocked conversation never outgrows its model")
 _PROMPT = _ignored("stored prompts live with the vendor")
 _VOICE = _ignored("every response is one speech-like sound: no voice is synthesised")
-_SEMANTIC = _ignored("it takes a speech recogniser, which the mocked server does not have")
-_NOISE = _ignored("the detector hears the audio as it was sent")
+_SEMANTIC = _approximated("a stated rule makes a wait of an end-of-turn estimate; uncalibrated against any service")
+_NOISE = _approximated("a spectral gate stands in for it, before the detector and the recogniser")
 
 _TD = "audio.input.turn_detection"
 TREATED: dict[str, Treated] = {
-    "session_type": _ignored("the mocked server holds conversations only"),
+    "session_type": _modelled("a transcription session transcribes and never responds"),
     "model": _ignored("one responder with stated latencies stands in for every model, so no model is imitated"),
     "output_modalities": _modelled("audio or text responses, each with its own order of events"),
     "instructions": _ignored("no language model reads them"),
@@ -44,7 +48,7 @@ TREATED: dict[str, Treated] = {
     "audio.input.format.rate": _modelled("the one rate there is"),
     "audio.input.noise_reduction": _NOISE,
     "audio.input.noise_reduction.type": _NOISE,
-    "audio.input.noise_reduction.strength": _NOISE,
+    "audio.input.noise_reduction.strength": _ignored("each kind has one strength"),
     "audio.input.transcription": _modelled("on or off: transcription events are sent, or none"),
     "audio.input.transcription.model": _RECOGNISER,
     "audio.input.transcription.language": _GUIDANCE,
@@ -53,13 +57,13 @@ TREATED: dict[str, Treated] = {
     "audio.input.transcription.keywords": _GUIDANCE,
     "audio.input.transcription.delay": _RECOGNISER,
     _TD: _modelled("server_vad runs a real voice activity detector; null leaves turns to the client"),
-    f"{_TD}.type": _modelled("server_vad or null; semantic_vad is refused by the mocked server"),
+    f"{_TD}.type": _modelled("server_vad and null; semantic_vad is approximated"),
     f"{_TD}.threshold": _modelled("compared with a real detector's speech probability, frame by frame"),
     f"{_TD}.prefix_padding_ms": _modelled("moves audio_start_ms and the audio that is committed"),
     f"{_TD}.silence_duration_ms": _modelled("the silence after which the endpoint fires"),
     f"{_TD}.create_response": _modelled("decides whether the end of a turn starts a response"),
     f"{_TD}.interrupt_response": _modelled("decides whether speech cancels the running response"),
-    f"{_TD}.idle_timeout_ms": _modelled("counted from the end of playback, as documented"),
+    f"{_TD}.idle_timeout_ms": _modelled("counted from response.done plus the playback time, as documented"),
     f"{_TD}.eagerness": _SEMANTIC,
     "audio.output.format": _FORMAT,
     "audio.output.format.type": _FORMAT,

@@ -12,6 +12,7 @@ speech starts gap_ms later, or barge_in_ms after the first audible audio of the 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from realtime_lab.audio.render import LEAD_IN_FRAMES, Passage, Renderer
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import AudioRef
 from realtime_lab.recording.events import ReferenceTurn
+from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns, FrameEar
 
 __all__ = ["DEADLINE_MS", "Caller", "Placement"]
 
@@ -91,10 +93,12 @@ class Caller:
     Args:
         renderer: The script under its condition.
         effective: The session the server confirmed, in today's wire shape.
+        client_turns: How turns are ended where the server detects none.
     """
 
     renderer: Renderer
     effective: dict[str, Any]
+    client_turns: ClientTurns = BY_SCRIPT
     placements: list[Placement] = field(default_factory=list)
     """What was and is played; the last one plays until the next decision."""
     finished: bool = False
@@ -103,7 +107,12 @@ class Caller:
         self._script = self.renderer.script
         audio_in = self.effective["audio"]["input"]
         self._detection = audio_in.get("turn_detection")
-        self._answers = self._detection is None or self._detection.get("create_response", True)
+        converses = self.effective.get("type", "realtime") == "realtime"
+        self._answers = converses and (self._detection is None or self._detection.get("create_response", True))
+        self._commits: deque[float] = deque()
+        self._ear: FrameEar | None = None
+        if self._detection is None and self.client_turns.endpointer is not None:
+            self._ear = FrameEar(self.client_turns.endpointer, self.placements)
         self._transcribes = audio_in.get("transcription") is not None
         self._turn: _Turn | None = None
         self._started: list[_Turn] = []
@@ -134,9 +143,7 @@ class Caller:
         due = (current.start_frame + current.passage.n_frames) * float(GRID_MS)
         if self._next_start is not None:
             due = min(due, self._next_start * float(GRID_MS))
-        uncommitted = self._uncommitted()
-        commit_ms = None if uncommitted is None else uncommitted.end_ms
-        for later_ms in (self._deadline_ms(), commit_ms, self._finish_ms):
+        for later_ms in (self._deadline_ms(), self._commit_ms(), self._finish_ms):
             if later_ms is not None:
                 due = min(due, later_ms)
         return due
@@ -147,9 +154,8 @@ class Caller:
         if self._finish_ms is not None and t_ms >= self._finish_ms:
             self.finished = True
             return sent
-        while (turn := self._uncommitted()) is not None and t_ms >= turn.end_ms:
-            turn.sent_commit = True
-            sent += [ev.InputAudioCommit(), ev.ResponseCreate()]
+        while (commit_ms := self._commit_ms()) is not None and t_ms >= commit_ms:
+            sent += self._commit(commit_ms)
         deadline_ms = self._deadline_ms()
         if deadline_ms is not None and t_ms >= deadline_ms:
             self._end_turn(t_ms)
@@ -171,8 +177,10 @@ class Caller:
             case ev.InputAudioCommitted():
                 if self._transcribes:
                     self._untranscribed.add(event.item_id)
-                if self._detection is None:
-                    self._on_endpoint(math.inf, t_ms)
+                if self._commits:
+                    self._on_endpoint(self._commits.popleft(), t_ms)
+            case ev.ErrorEvent() if event.error.code == "input_audio_buffer_commit_empty" and self._commits:
+                self._commits.popleft()
             case ev.TranscriptionCompleted() | ev.TranscriptionFailed():
                 self._untranscribed.discard(event.item_id)
             case ev.ResponseCreated():
@@ -268,10 +276,29 @@ class Caller:
             return max(turn.end_ms, turn.endpoint_ms) + DEADLINE_MS
         return max(turn.end_ms, turn.endpoint_ms) + RESPONSE_DEADLINE_MS
 
-    def _uncommitted(self) -> _Turn | None:
-        """The first turn whose end the client itself has yet to tell the server."""
+    def _commit_ms(self) -> float | None:
+        """When the client itself next ends a turn, or next asks its endpointer; None when the server detects turns."""
         if self._detection is not None:
             return None
+        if self._ear is not None:
+            return self._ear.next_ms()
+        turn = self._uncommitted()
+        return None if turn is None else turn.end_ms + self.client_turns.commit_delay_ms
+
+    def _commit(self, at_ms: float) -> list[ev.Event]:
+        """The client ends a turn at `at_ms`, unless its endpointer says no: what it sends."""
+        if self._ear is not None:
+            if not self._ear.hear():
+                return []
+        elif (turn := self._uncommitted()) is not None:
+            turn.sent_commit = True
+        self._commits.append(at_ms)
+        talks_over = self._answers and self._ear is not None and self._active is not None
+        cancel: list[ev.Event] = [ev.ResponseCancel()] if talks_over else []
+        return [*cancel, ev.InputAudioCommit(), *([ev.ResponseCreate()] if self._answers else [])]
+
+    def _uncommitted(self) -> _Turn | None:
+        """The first turn whose end the client has yet to tell the server."""
         return next((turn for turn in self._started if not turn.sent_commit), None)
 
     def _end_turn(self, t_ms: float) -> None:

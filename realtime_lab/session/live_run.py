@@ -19,6 +19,7 @@ from realtime_lab.audio.render import Renderer
 from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.recording.events import Header, Recording
+from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live_audio import without_audio
 from realtime_lab.session.live_faults import RATE_LIMITED, LiveFault
 from realtime_lab.session.live_key import Secret, read_key, scrubbed
@@ -63,6 +64,8 @@ class LiveRequest:
     """Rendered audio shared between sessions."""
     frame_ms: float = 20.0
     """Audio in one append."""
+    client_turns: ClientTurns = BY_SCRIPT
+    """How the client ends turns where the server detects none."""
 
 
 def run_live(request: LiveRequest) -> Recording:
@@ -116,7 +119,7 @@ def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
     requested = request.config.to_wire("ga")
     renderer = _rendered(stage, request.script, request.condition, requested)
     call = Call(
-        url=target.socket_url(requested.get("model")),
+        url=target.socket_url(requested.get("model"), request.config.session_type),
         headers=_headers(target, key),
         update=_update(request.config, target),
         requested=requested,
@@ -124,6 +127,7 @@ def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
         stall_ms=target.stall_s * 1000.0,
         frame_ms=request.frame_ms,
         renderer=renderer,
+        client_turns=request.client_turns,
         wire=lambda placement, format_type: stage.wire(placement.passage, format_type),
     )
     return call, key
@@ -198,7 +202,7 @@ def _recording(end: LiveEnd, request: LiveRequest, key: Secret | None) -> Record
         reference_source=script.reference_source,
         requested=request.config.to_wire("ga"),
         effective=connection.effective,
-        engine={"client": f"websockets {version('websockets')}"},
+        engine=_engine_names(connection, request),
         outcome="complete" if fault is None else "failed",
         failure=None if fault is None else scrubbed(_failure(fault), key)[:500],
         private=script.private,
@@ -219,6 +223,14 @@ def _recording(end: LiveEnd, request: LiveRequest, key: Secret | None) -> Record
         events=without_audio(connection.events(), connection.audio),
         audio_ms=audio_ms,
     )
+
+
+def _engine_names(connection: LiveConnection, request: LiveRequest) -> dict[str, str]:
+    names = {"client": f"websockets {version('websockets')}"}
+    effective = connection.effective
+    if effective is not None and effective["audio"]["input"].get("turn_detection") is None:
+        names["turns"] = request.client_turns.name
+    return names
 
 
 def _failure(fault: LiveFault) -> str:

@@ -22,6 +22,7 @@ from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import decode_server, encode
 from realtime_lab.recording.events import RecordedEvent
 from realtime_lab.session.caller import Caller, Placement
+from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live_audio import OutputAudio, light_ref
 from realtime_lab.session.live_effective import effective_session
 from realtime_lab.session.live_faults import LiveFault, error_fault, response_fault
@@ -58,6 +59,8 @@ class Call:
     renderer: Renderer
     wire: Callable[[Placement, str], WireAudio]
     """A placed passage in an audio format."""
+    client_turns: ClientTurns = BY_SCRIPT
+    """How turns are ended where the server detects none."""
 
 
 class LiveConnection:
@@ -157,7 +160,7 @@ class LiveConnection:
         format_type = effective["audio"]["input"]["format"]["type"]
         self.audio = OutputAudio(effective["audio"]["output"]["format"]["type"])
         incoming = OutputAudio(format_type)
-        self.caller = caller = Caller(self._call.renderer, effective)
+        self.caller = caller = Caller(self._call.renderer, effective, self._call.client_turns)
         self.microphone = Microphone(
             caller.placements,
             lambda placement: self._call.wire(placement, format_type),
@@ -166,7 +169,8 @@ class LiveConnection:
             incoming.width,
         )
         detection = effective["audio"]["input"].get("turn_detection")
-        answers = detection is not None and detection.get("create_response", True)
+        converses = effective.get("type", "realtime") == "realtime"
+        answers = converses and detection is not None and detection.get("create_response", True)
         self._watch = SilenceWatch(self._call.stall_ms, answers)
         self._zero_s = time.monotonic()
         caller.begin()

@@ -7,6 +7,7 @@ from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording.events import Recording
+from realtime_lab.session.client_turns import ClientEndpointer, ClientTurns, client_turn_problems
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live, Target, mocked
 from realtime_lab.session.virtual import run_virtual
@@ -26,6 +27,8 @@ def run_session(
     seed: int = 0,
     frame_ms: float = DEFAULT_FRAME_MS,
     stage: Stage | None = None,
+    commit_delay_ms: float = 0.0,
+    endpointer: ClientEndpointer | None = None,
 ) -> Recording:
     """Play a script to a target and record what happens.
 
@@ -37,16 +40,26 @@ def run_session(
         seed: Decides the mocked server's draws.
         frame_ms: Audio in one append event, ms.
         stage: Rendered audio to share between sessions; default: a new one.
+        commit_delay_ms: With turn_detection null: from the end of each turn, which the script knows, to the commit.
+        endpointer: With turn_detection null: ends turns in place of the script. It is called once and returns a
+            function that is given each 32 ms of the caller's audio, int16 of shape (768,) at 24 kHz, and says whether
+            the turn is over; then the client commits and asks for a response. Live it runs while time is measured.
 
     Returns:
         The recording; its header says whether the session failed, and why.
 
     Raises:
-        ConfigError: If `frame_ms` is not positive, or a live target's key is not set.
+        ConfigError: If `frame_ms` is not positive, a live target's key is not set, or the client is to end turns that
+            the server detects.
+        MissingExtraError: If semantic_vad is asked of the mocked server and nothing can estimate the end of a turn.
         AudioError: If a clip cannot be read.
     """
     if not 0 < frame_ms <= 1000:
         raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
+    turns = ClientTurns(commit_delay_ms, endpointer)
+    problems = client_turn_problems(config, turns)
+    if problems:
+        raise ConfigError(problems)
     target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
     if isinstance(target, Live):
         from realtime_lab.session.live_run import (
@@ -54,5 +67,5 @@ def run_session(
             run_live,
         )  # asyncio and websockets, which a mocked session never needs
 
-        return run_live(LiveRequest(config, script, condition, target, seed, stage, frame_ms))
-    return run_virtual(config, script, condition, target, seed, frame_ms, stage)
+        return run_live(LiveRequest(config, script, condition, target, seed, stage, frame_ms, turns))
+    return run_virtual(config, script, condition, target, seed, frame_ms, stage, turns)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from realtime_lab.audio.causal import resample_causally
 from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from realtime_lab.audio.noise_reduction import GATE_VERSION, reduce_noise
 from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
@@ -31,6 +32,8 @@ class WireAudio:
     format_type: str
     """audio/pcm, audio/pcmu or audio/pcma."""
     tracks: TrackStore
+    noise_reduction: str | None = None
+    """What the server does to it before it listens: near_field, far_field or nothing."""
 
     @property
     def rate_hz(self) -> int:
@@ -47,15 +50,19 @@ class WireAudio:
 
     @cached_property
     def heard(self) -> NDArray[np.int16]:
-        """The samples a server decodes, at `rate_hz`."""
-        if self.format_type == "audio/pcm":
-            return self.passage.pcm
-        return _CODECS[self.format_type][1](self.data)
+        """The samples a server listens to, at `rate_hz`: decoded, and cleaned where noise is reduced."""
+        plain = self.passage.pcm if self.format_type == "audio/pcm" else _CODECS[self.format_type][1](self.data)
+        return plain if self.noise_reduction is None else reduce_noise(plain, self.noise_reduction, self.rate_hz)
+
+    @property
+    def heard_key(self) -> str:
+        """Names `heard` in caches."""
+        name = self.passage.key + self.format_type.removeprefix("audio/pcm")
+        return name if self.noise_reduction is None else f"{name}-{GATE_VERSION}-{self.noise_reduction}"
 
     def track(self, rule: EndpointRule) -> Track:
         """Where speech is in this passage under `rule`'s thresholds."""
-        key = self.passage.key + self.format_type.removeprefix("audio/pcm")
-        return self.tracks.track(key, self.heard, self.rate_hz, rule)
+        return self.tracks.track(self.heard_key, self.heard, self.rate_hz, rule)
 
 
 @dataclass
@@ -68,7 +75,7 @@ class Stage:
 
     cache: VadCache = field(default_factory=lambda: VadCache(cache_folder()))
     _renderers: dict[tuple[str, Condition], Renderer] = field(default_factory=dict)
-    _wire: dict[tuple[str, str], WireAudio] = field(default_factory=dict)
+    _wire: dict[tuple[str, str, str | None], WireAudio] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tracks = TrackStore(self.cache)
@@ -80,9 +87,9 @@ class Stage:
             self._renderers[key] = Renderer(script, condition)
         return self._renderers[key]
 
-    def wire(self, passage: Passage, format_type: str) -> WireAudio:
-        """The passage in one wire format."""
-        key = (passage.key, format_type)
+    def wire(self, passage: Passage, format_type: str, noise_reduction: str | None = None) -> WireAudio:
+        """The passage in one wire format, and what a server with this noise reduction makes of it."""
+        key = (passage.key, format_type, noise_reduction)
         if key not in self._wire:
-            self._wire[key] = WireAudio(passage, format_type, self._tracks)
+            self._wire[key] = WireAudio(passage, format_type, self._tracks, noise_reduction)
         return self._wire[key]

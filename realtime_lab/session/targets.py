@@ -88,10 +88,12 @@ class Live:
         """Stands in every row."""
         return f"{self.service}:{urlsplit(self.url).netloc}"
 
-    def socket_url(self, model: str | None) -> str:
-        """Where the WebSocket is, for one model."""
+    def socket_url(self, model: str | None, session_type: str = "realtime") -> str:
+        """Where the WebSocket is, for one model; a transcription session is asked for in place of a model."""
         scheme, netloc, path, query, _ = urlsplit(self.url)
         asked = urlencode({"model": self.model or model or ""}) if self.model or model else ""
+        if session_type == "transcription":
+            asked = urlencode({"intent": session_type})
         return urlunsplit(
             (_SCHEMES[scheme], netloc, path.rstrip("/") + "/realtime", "&".join(filter(None, (query, asked))), "")
         )

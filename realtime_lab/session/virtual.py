@@ -11,27 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.noise_reduction import GATE_VERSION
 from realtime_lab.audio.pcm import GRID_MS, Interval
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad import VAD_NAME
 from realtime_lab.clock import VirtualClock
-from realtime_lab.config import SessionConfig
-from realtime_lab.errors import RealtimeLabError
+from realtime_lab.config import SemanticVad, SessionConfig
+from realtime_lab.errors import MissingExtraError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
 from realtime_lab.server.engine import Engine
 from realtime_lab.server.transcribing import Asked, Pending, Recognition
 from realtime_lab.session.caller import Caller, Placement
+from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked
 
 __all__ = ["ReferenceTranscriber", "run_virtual"]
-
-_MAX_SESSION_MS = 3_600_000.0
-
-
-class SessionStalledError(RealtimeLabError):
-    """A session ran past the service's longest session without ending."""
 
 
 @dataclass
@@ -87,30 +83,42 @@ class _VirtualSession:
     seed: int
     frame_ms: float
     stage: Stage
+    client_turns: ClientTurns
     clock: VirtualClock = field(init=False)
     log: list[RecordedEvent] = field(default_factory=list)
 
     def run(self) -> Recording:
         """From the handshake to the end."""
         requested = self.config.to_wire("ga")
-        self.engine = Engine(self.target.profile, self.seed, model=requested.get("model"))
+        if isinstance(self.config.get("turn_detection"), SemanticVad):
+            message = "semantic_vad needs an end-of-turn estimate: pip install 'realtime_lab[whisper]'"
+            raise MissingExtraError(message, "whisper")
+        intent = "transcription" if self.config.session_type == "transcription" else None
+        self.engine = Engine(self.target.profile, self.seed, model=requested.get("model"), intent=intent)
         # The microphone opens at 0, when session.created and session.updated have come.
         self.clock = VirtualClock(-2 * self.target.profile.event_ms)
         failure = self._shake_hands(requested)
         if failure is not None:
             return self._recording(requested, None, failure)
         renderer = self.stage.renderer(self.script, self.condition)
-        self.caller = Caller(renderer, self.engine.session())
+        self.caller = Caller(renderer, self.engine.session(), self.client_turns)
         texts = tuple(turn.text for turn in self.script.turns)
         self.engine.transcribing.transcriber = ReferenceTranscriber(self.caller, texts)
-        self._format = self.engine.settings.effective["audio"]["input"]["format"]["type"]
+        settings = self.engine.settings
+        self._wire_form = (settings.input_format(), settings.noise_reduction())
         self._heard_frames = 0
         self._placement = 0
         self.caller.begin()
         self.clock.move_to(0.0)
-        while not self.caller.finished:
+        while not self.caller.finished and self.engine.closing is None:
             self._advance()
-        return self._recording(requested, self.caller, None)
+        failure = None if self.engine.closing is None else self._last_words()
+        return self._recording(requested, self.caller, failure)
+
+    def _last_words(self) -> str:
+        """Take what an engine that hangs up still says: why it does."""
+        said = [event for _, event in self._take_due(math.inf) if isinstance(event, ev.ErrorEvent)]
+        return "closed" if not said else f"{said[-1].error.code}: {said[-1].error.message}"
 
     def _shake_hands(self, requested: dict[str, Any]) -> str | None:
         """Open the session and ask for the configuration; why it was refused, or None."""
@@ -118,13 +126,14 @@ class _VirtualSession:
         update = ev.SessionUpdate(session=requested)
         while (due_ms := self.engine.next_due_ms()) is not None:
             self.clock.move_to(due_ms)
-            for t_ms, event in self.engine.take_due(due_ms):
-                self.log.append(RecordedEvent(t_ms, "server", event))
+            for t_ms, event in self._take_due(due_ms):
                 if isinstance(event, ev.ErrorEvent):
                     return f"{event.error.code}: {event.error.message}"
                 if isinstance(event, ev.SessionCreated):
                     self._send(update, t_ms)
-        return None
+                if isinstance(event, ev.SessionUpdated):
+                    return None
+        return "no_session: the server says nothing"
 
     def _advance(self) -> None:
         """Go to the next thing that happens."""
@@ -132,18 +141,20 @@ class _VirtualSession:
         decision_ms = self.caller.next_decision_ms()
         horizon_ms = decision_ms if due_ms is None else min(due_ms, decision_ms)
         horizon_ms = max(horizon_ms, self.clock.now_ms())  # a deadline may have passed while speech was open
-        if horizon_ms > _MAX_SESSION_MS:
-            raise SessionStalledError(f"script {self.script.id!r} did not end within {_MAX_SESSION_MS / 60_000:g} min")
         if self._hear_until(horizon_ms):
             return
         self.clock.move_to(horizon_ms)
-        for t_ms, event in self.engine.take_due(horizon_ms):
-            self.log.append(RecordedEvent(t_ms, "server", event))
+        for t_ms, event in self._take_due(horizon_ms):
             for answer in self.caller.on_event(event, t_ms):
                 self._send(answer, t_ms)
         if horizon_ms >= decision_ms:
             for event in self.caller.decide(horizon_ms):
                 self._send(event, horizon_ms)
+
+    def _take_due(self, t_ms: float) -> list[tuple[float, ev.Event]]:
+        taken = self.engine.take_due(t_ms)
+        self.log.extend(RecordedEvent(due_ms, "server", event) for due_ms, event in taken)
+        return taken
 
     def _send(self, event: ev.Event, t_ms: float) -> None:
         self.log.append(RecordedEvent(t_ms, "client", event))
@@ -166,7 +177,7 @@ class _VirtualSession:
                 continue
             start = self._heard_frames - placement.start_frame
             stop = min(end, arrived) - placement.start_frame
-            wire = self.stage.wire(placement.passage, self._format)
+            wire = self.stage.wire(placement.passage, *self._wire_form)
             taken = self.engine.hear(wire, start, stop, self._arrival_ms)
             self._heard_frames = placement.start_frame + taken
             if taken < stop or self._due_by(horizon_ms):
@@ -193,11 +204,7 @@ class _VirtualSession:
             reference_source=self.script.reference_source,
             requested=requested,
             effective=None if failure else self.engine.session(),
-            engine={
-                "vad": VAD_NAME,
-                "profile": f"{self.target.profile.name} ({self.target.profile.note})",
-                "transcription": self.engine.transcribing.name,
-            },
+            engine=self._engine_names(),
             outcome="failed" if failure else "complete",
             failure=failure,
             connect_ms=self.engine.connect_ms + self.target.profile.event_ms,
@@ -210,6 +217,22 @@ class _VirtualSession:
             events=tuple(self.log),
             audio_ms=audio_ms,
         )
+
+    def _engine_names(self) -> dict[str, str]:
+        """What listened, by its part."""
+        names = {
+            "vad": VAD_NAME,
+            "profile": f"{self.target.profile.name} ({self.target.profile.note})",
+            "transcription": self.engine.transcribing.name,
+        }
+        detection, settings = self.engine.settings.turn_detection(), self.engine.settings
+        if detection is None:
+            names["turns"] = self.client_turns.name
+        elif detection.eagerness is not None and self.engine.turns.end_of_turn is not None:
+            names["turns"] = f"semantic_vad, approximated: {self.engine.turns.end_of_turn.name}"
+        if settings.noise_reduction() is not None:
+            names["noise_reduction"] = f"spectral gate {GATE_VERSION}, approximated"
+        return names
 
 
 def _append_runs(placements: list[Placement], audio_ms: float, frame_ms: float) -> tuple[AppendRun, ...]:
@@ -241,6 +264,7 @@ def run_virtual(
     seed: int,
     frame_ms: float,
     stage: Stage,
+    client_turns: ClientTurns = BY_SCRIPT,
 ) -> Recording:
     """Hold one session with the mocked target.
 
@@ -252,8 +276,9 @@ def run_virtual(
         seed: Decides every draw of the server's.
         frame_ms: Audio in one append; it changes wall times by at most one frame, and nothing else.
         stage: Rendered audio shared between sessions.
+        client_turns: How the client ends turns where the server detects none.
 
     Raises:
-        SessionStalledError: If the session does not end within an hour of its own time.
+        MissingExtraError: If semantic_vad is asked for and nothing can estimate the end of a turn.
     """
-    return _VirtualSession(config, script, condition, target, seed, frame_ms, stage).run()
+    return _VirtualSession(config, script, condition, target, seed, frame_ms, stage, client_turns).run()

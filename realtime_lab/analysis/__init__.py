@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.blocks import BlockRate, rate_by_blocks
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
     from realtime_lab.analysis.decomposition import latency_parts
+    from realtime_lab.analysis.dose import DoseResponse, dose_response
     from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
     from realtime_lab.analysis.rows import SessionRows, session_rows
@@ -23,9 +24,11 @@ __all__ = [
     "METRICS_VERSION",
     "BlockRate",
     "Column",
+    "DoseResponse",
     "HoldShare",
     "QuantileEstimate",
     "SessionRows",
+    "dose_response",
     "events_df",
     "exact_interval",
     "holds_cut_by_silence",
@@ -45,6 +48,7 @@ _NAMES_OF = {
     "blocks": ("BlockRate", "rate_by_blocks"),
     "columns": ("METRICS_VERSION", "Column"),
     "decomposition": ("latency_parts",),
+    "dose": ("DoseResponse", "dose_response"),
     "endpointing": ("HoldShare", "holds_cut_by_silence"),
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),
     "rows": ("SessionRows", "session_rows"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from realtime_lab.plots.decomposition_axes import decomposition
     from realtime_lab.plots.decomposition_data import DecompositionInfo, decomposition_info
+    from realtime_lab.plots.dose_axes import DoseInfo, dose, dose_info
     from realtime_lab.plots.ecdf_axes import EcdfInfo, ecdf, ecdf_info
     from realtime_lab.plots.heatmap_axes import HeatmapInfo, heatmap, heatmap_info
     from realtime_lab.plots.timeline_axes import timeline
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DecompositionInfo",
+    "DoseInfo",
     "EcdfInfo",
     "HeatmapInfo",
     "TimelineInfo",
     "TradeoffInfo",
     "decomposition",
     "decomposition_info",
+    "dose",
+    "dose_info",
     "ecdf",
     "ecdf_info",
     "heatmap",
@@ -39,6 +43,7 @@ __all__ = [
 _NAMES_OF = {
     "decomposition_axes": ("decomposition",),
     "decomposition_data": ("DecompositionInfo", "decomposition_info"),
+    "dose_axes": ("DoseInfo", "dose", "dose_info"),
     "ecdf_axes": ("EcdfInfo", "ecdf", "ecdf_info"),
     "heatmap_axes": ("HeatmapInfo", "heatmap", "heatmap_info"),
     "timeline_axes": ("timeline",),

@@ -1,0 +1,43 @@
+"""What statistics are asked about: a study, or frames of turns and responses."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pandas as pd
+
+from realtime_lab.errors import RealtimeLabError
+
+__all__ = ["HasFrames", "first_condition", "frames_of"]
+
+
+class HasFrames(Protocol):
+    """Anything with turns and responses, such as a Study."""
+
+    def turns_df(self) -> pd.DataFrame:
+        """One row per turn."""
+        ...
+
+    def responses_df(self) -> pd.DataFrame:
+        """One row per response."""
+        ...
+
+
+def frames_of(source: HasFrames | pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Turns and responses of a source; a frame is taken for turns, without responses.
+
+    Raises:
+        RealtimeLabError: If there are no turns.
+    """
+    if isinstance(source, pd.DataFrame):
+        turns, responses = source, None
+    else:
+        turns, responses = source.turns_df(), source.responses_df()
+    if turns.empty:
+        raise RealtimeLabError("there are no turns: no session is complete")
+    return turns, responses
+
+
+def first_condition(turns: pd.DataFrame) -> str:
+    """The first acoustic condition there is, which is the plan's first; "all" where nobody says."""
+    return "all" if "condition" not in turns.columns else str(turns["condition"].astype("string").fillna("").iloc[0])

@@ -288,7 +288,7 @@ def _rows(turns: pd.DataFrame, metric: str) -> _Rows | None:
         share = np.divide(cuts, holds, out=np.full(len(turns), np.nan), where=counted)
         return _Rows(share, np.where(counted, holds, 0.0), nothing) if counted.any() else None
     column = "truncated" if metric == "truncated_rate" else metric
-    if column not in turns.columns or not turns[column].notna().any():
+    if column not in turns.columns:
         return None
     value = turns[column].to_numpy(dtype=float, na_value=np.nan)
     timed = metric in {entry.name for entry in LATENCY_METRICS}

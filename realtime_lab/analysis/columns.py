@@ -277,6 +277,7 @@ TRIALS = (
     Column("audio_s", "float", "audio appended", "s"),
     _count("n_turns", "reference turns"),
     _count("n_responses", "responses"),
+    _flag("vectorised", "no session was held: turn detection alone was computed from the detector's probabilities"),
     _count("n_false_starts", "speech detected away from all reference speech", lower_is_better=True),
     *_USAGE,
     _count("transcription_input_tokens", "input tokens billed for transcription", "tokens", True),

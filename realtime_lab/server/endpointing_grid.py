@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class GridSpans:
         """(first, end) of every span of one cell after another."""
         edges = np.searchsorted(self.cell, np.arange(self.n_cells + 1)).tolist()
         spans = list(zip(self.first.tolist(), self.end.tolist(), strict=True))
-        return (spans[start:stop] for start, stop in zip(edges, edges[1:], strict=False))
+        return (spans[start:stop] for start, stop in pairwise(edges))
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -81,9 +81,7 @@ class PaddedTracks:
         return _laid_out(len(tracks), numbers, starts, ends, np.where(onsets < 0, -1, onsets - numbers * _FAR))
 
     @classmethod
-    def of_probabilities(
-        cls, clips: Sequence[NDArray[np.float32]], rules: Sequence[EndpointRule]
-    ) -> PaddedTracks:
+    def of_probabilities(cls, clips: Sequence[NDArray[np.float32]], rules: Sequence[EndpointRule]) -> PaddedTracks:
         """Lay out every clip under every rule; the track of clip c under rule r has number r * len(clips) + c.
 
         Args:
@@ -115,9 +113,7 @@ def _flat(parts: Iterable[Sequence[int]]) -> NDArray[np.int64]:
     return np.fromiter(chain.from_iterable(parts), dtype=np.int64)
 
 
-def _first_inside(
-    starts: NDArray[np.int64], ends: NDArray[np.int64], points: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _first_inside(starts: NDArray[np.int64], ends: NDArray[np.int64], points: NDArray[np.int64]) -> NDArray[np.int64]:
     """The first of the ascending `points` in each [start, end); -1 where there is none."""
     if not len(points):
         return np.full(len(starts), -1)
@@ -157,11 +153,11 @@ def endpoint_grid(tracks: PaddedTracks, silent_frames: Frames) -> GridSpans:
     """
     n_tracks, n_silences = tracks.starts.shape[1], len(silent_frames)
     step = max(1, _BLOCK_CELLS // max(n_silences, 1))
-    parts = [
-        _block(tracks, slice(first, min(first + step, n_tracks)), silent_frames) for first in range(0, n_tracks, step)
-    ]
-    cell, first, end = (np.concatenate([part[n] for part in parts]) if parts else np.zeros(0) for n in range(3))
-    return GridSpans(cell.astype(np.int64), first.astype(np.int32), end.astype(np.int32), n_tracks * n_silences)
+    none: Frames = np.zeros(0, dtype=np.int32)
+    parts = [(none.astype(np.int64), none, none)]
+    parts += [_block(tracks, slice(at, min(at + step, n_tracks)), silent_frames) for at in range(0, n_tracks, step)]
+    cells, firsts, ends = (list(column) for column in zip(*parts, strict=True))
+    return GridSpans(np.concatenate(cells), np.concatenate(firsts), np.concatenate(ends), n_tracks * n_silences)
 
 
 def _block(
@@ -189,8 +185,7 @@ def _block(
         fires_at[~speaking] = 2**31 - 1
     cell = np.concatenate([places for places, _, _ in found]) if found else np.zeros(0, dtype=np.int64)
     order = np.argsort(cell, kind="stable")
-    firsts, lasts = ([part[n] for part in found] for n in (1, 2))
-    none = np.zeros(0, dtype=np.int32)
-    first_frames = np.concatenate(firsts) if firsts else none
-    end_frames = np.concatenate(lasts) if lasts else none
-    return cell[order] + (where.start or 0) * shape[1], first_frames[order], end_frames[order]
+    none: Frames = np.zeros(0, dtype=np.int32)
+    first_frames = np.concatenate([none, *(firsts for _, firsts, _ in found)])
+    end_frames = np.concatenate([none, *(stops for _, _, stops in found)])
+    return cell[order] + where.start * shape[1], first_frames[order], end_frames[order]

@@ -42,6 +42,8 @@ CLOSE_PATIENCE_S = 5.0
 """How long an interrupted `result()` waits for the study to be closed."""
 EXIT_PATIENCE_S = 30.0
 """How long a script that ends waits for its study to be closed: a busy machine may still be starting workers."""
+CHECK_ONE_IN = 64
+"""Of the trials of a screen, so many are held as sessions too, and compared."""
 _LOOK_EVERY_S = 0.1
 
 
@@ -90,6 +92,9 @@ def start_sweep(
     _check_workers(workers)
     if not allow_unmodelled and any(one.kind == Mocked.kind for one in targets):
         _refuse_unmodelled(plan)
+    if plan.metrics != "all" and not all(isinstance(one, Mocked) for one in targets):
+        allowed = "'all' where a target is live: a session that is held is kept whole"
+        raise PlanError([Problem("metrics", plan.metrics, allowed)])
     trials = plan.trials_for(*targets)
     budget = _budget(plan, targets, trials, max_usd)
     limits = Limits(max_trials, max_seconds)
@@ -200,6 +205,7 @@ class SweepRun:
         """The study, which can be read while it grows."""
         self._plan, self._trials = plan, trials
         self._targets = {target.name: target for target in targets}
+        self._checked = _sample(trials)
         self._scripts = {script.id: script for script in plan.scripts}
         self._writer, self._lanes, self._run = writer, lanes, run
         self._show = progress
@@ -378,9 +384,16 @@ class SweepRun:
 
     def _task(self, number: int) -> TrialTask:
         trial = self._trials[number]
-        script = self._scripts[trial.script_id]
         return TrialTask(
-            number, trial.key, trial.config, script, trial.condition, trial.seed, self._targets[trial.target]
+            number,
+            trial.key,
+            trial.config,
+            self._scripts[trial.script_id],
+            trial.condition,
+            trial.seed,
+            self._targets[trial.target],
+            screen=self._plan.metrics == "turn_detection",
+            check=number in self._checked,
         )
 
     def _take_returned(self) -> None:
@@ -441,6 +454,12 @@ class SweepRun:
             self._schedule.again(fresh)
         if spent:
             self._store(task, [TrialResult(n, "failed", error=f"{reason}, twice on this trial") for n in spent])
+
+
+def _sample(trials: Sequence[Trial]) -> frozenset[int]:
+    """Trials of a screen whose sessions are held all the same: the first of each block, and one in so many more."""
+    first = {trial.block: trial.index for trial in reversed(trials)}
+    return frozenset(first.values()) | {trial.index for trial in trials if trial.seed % CHECK_ONE_IN == 0}
 
 
 def _kind(error: str) -> str:

@@ -11,16 +11,18 @@ import json
 import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from realtime_lab.analysis.rows import session_rows
+from realtime_lab.analysis.rows import SessionRows, session_rows
+from realtime_lab.analysis.screened import screened, screened_difference
 from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.recording import Recording, recording_to_bytes
 from realtime_lab.session import FATAL_FAULTS, Live, Stage, run_session
+from realtime_lab.session.screening import screen
 
 __all__ = [
     "BatchResult",
@@ -31,6 +33,7 @@ __all__ = [
     "pack_recording",
     "run_batch",
     "run_trial",
+    "screen_batch",
 ]
 
 MAX_ERROR_CHARACTERS = 2_000
@@ -52,6 +55,10 @@ class TrialTask:
     seed: int
     target: Any
     """The target's spec, such as `mocked()`; picklable."""
+    screen: bool = False
+    """Whether turn detection alone is asked for, which may need no session."""
+    check: bool = False
+    """Whether a screen holds the session all the same, to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,8 @@ class BatchResult:
 def run_batch(run: RunTrial, tasks: Sequence[TrialTask]) -> BatchResult:
     """Run trials one after another, in the order given; those with a live target side by side."""
     began = perf_counter()
+    if run is run_trial and any(task.screen for task in tasks):
+        return BatchResult(screen_batch(tasks), perf_counter() - began)
     live = [task for task in tasks if isinstance(task.target, Live)] if run is run_trial else []
     held = _side_by_side(live) if len(live) > 1 else []
     recordings = {task.index: recording for task, recording in zip(live, held, strict=False)}
@@ -122,6 +131,42 @@ def _guarded(run: RunTrial, task: TrialTask) -> TrialResult:
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_ERROR_CHARACTERS]
         return TrialResult(task.index, "failed", error=line, detail=traceback.format_exc(limit=-20))
+
+
+def screen_batch(tasks: Sequence[TrialTask]) -> list[TrialResult]:
+    """Run trials of which turn detection alone is asked: computed together, or held where that cannot be."""
+    places: dict[tuple[str, Condition, Any], list[TrialTask]] = {}
+    for task in tasks:
+        places.setdefault((task.script.content_hash, task.condition, task.target), []).append(task)
+    computed: dict[int, SessionRows | None] = {}
+    for group in places.values():
+        first = group[0]
+        try:
+            stage = _stage(first.script.content_hash, first.condition)
+            found = screen([task.config for task in group], first.script, first.condition, first.target, stage)
+        except Exception:  # each then says for itself what is wrong
+            found = [None] * len(group)
+        computed |= {task.index: rows for task, rows in zip(group, found, strict=True)}
+    return [_guarded(partial(_screened, rows=computed[task.index]), task) for task in tasks]
+
+
+def _screened(task: TrialTask, rows: SessionRows | None) -> TrialResult:
+    """A computed trial as it is; a session's rows cut to what a screen keeps, and compared where that was asked."""
+    if rows is not None and not task.check:
+        return TrialResult(task.index, "complete", None, rows._asdict())
+    stage = _stage(task.script.content_hash, task.condition)
+    recording = run_session(
+        task.config, task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
+    )
+    result = _finished(task, recording)
+    if result.state != "complete":
+        return result
+    held = screened(SessionRows(**cast(dict[str, Any], result.rows)))
+    wrong = None if rows is None else screened_difference(rows, held)
+    if wrong is None:
+        return replace(result, rows=held._asdict())
+    error = f"computed turn detection is not the session's: {wrong}; ask for metrics='all', and tell the developers"
+    return TrialResult(task.index, "failed", result.recording, effective=result.effective, error=error, fatal=True)
 
 
 def run_trial(task: TrialTask) -> TrialResult:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from realtime_lab.recording import Recording, import_recording
     from realtime_lab.report import listen, report
     from realtime_lab.session import azure, live, mocked, openai, run_session
-    from realtime_lab.sweep import Study, SweepPlan, SweepRun, compare, run_sweep, start_sweep
+    from realtime_lab.sweep import Confirm, Study, SweepPlan, SweepRun, compare, run_stages, run_sweep, start_sweep
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
 __version__ = "0.1.0"
@@ -59,6 +59,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Condition",
     "ConfigPanel",
+    "Confirm",
     "NoiseReduction",
     "Recording",
     "RunPanel",
@@ -90,6 +91,7 @@ __all__ = [
     "plots",
     "report",
     "run_session",
+    "run_stages",
     "run_sweep",
     "save_labels",
     "script_sets",
@@ -116,7 +118,7 @@ _NAMES_OF = {
     "recording": ("Recording", "import_recording"),
     "report": ("listen", "report"),
     "session": ("azure", "live", "mocked", "openai", "run_session"),
-    "sweep": ("Study", "SweepPlan", "SweepRun", "compare", "run_sweep", "start_sweep"),
+    "sweep": ("Confirm", "Study", "SweepPlan", "SweepRun", "compare", "run_stages", "run_sweep", "start_sweep"),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

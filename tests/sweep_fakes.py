@@ -97,6 +97,11 @@ def deadly_once(task: TrialTask) -> TrialResult:
     return instant(task)
 
 
+def rowless(task: TrialTask) -> TrialResult:
+    """A session in which nobody speaks."""
+    return TrialResult(task.index, "complete", None, {"trials": [{"outcome": "complete", "n_turns": 0}]})
+
+
 def undeclared(task: TrialTask) -> TrialResult:
     """A session whose rows are not what is declared."""
     return TrialResult(task.index, "complete", None, {"turns": [{"turn": 0, "surprise": 1}]})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.pool import WorkerPool
     from realtime_lab.sweep.progress import Progress
     from realtime_lab.sweep.runner import SweepRun, run_sweep, start_sweep
+    from realtime_lab.sweep.stages import Stages, run_stages
     from realtime_lab.sweep.study import Study
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
@@ -24,6 +25,7 @@ __all__ = [
     "Confirm",
     "Estimate",
     "Progress",
+    "Stages",
     "Study",
     "SweepPlan",
     "SweepRun",
@@ -32,6 +34,7 @@ __all__ = [
     "TrialTask",
     "WorkerPool",
     "compare",
+    "run_stages",
     "run_sweep",
     "start_sweep",
 ]
@@ -43,6 +46,7 @@ _NAMES_OF = {
     "pool": ("WorkerPool",),
     "progress": ("Progress",),
     "runner": ("SweepRun", "run_sweep", "start_sweep"),
+    "stages": ("Stages", "run_stages"),
     "study": ("Study",),
     "worker": ("TrialResult", "TrialTask"),
 }

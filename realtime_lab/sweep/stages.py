@@ -1,0 +1,167 @@
+"""Coarse to live: screen a whole plan cheaply, then confirm what is on its front with full sessions, within a budget.
+
+The front are the settings that no other beats in both cut-offs and waiting. Which one to take is for the second study
+to say, with its intervals; a screen only decides what is worth a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from realtime_lab.errors import PlanError, Problem, RealtimeLabError
+from realtime_lab.sweep.plan import Setting, SweepPlan
+from realtime_lab.sweep.runner import run_sweep
+from realtime_lab.sweep.study import Study
+from realtime_lab.sweep.worker import RunTrial, run_trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from realtime_lab.sweep.confirm import Confirm
+
+__all__ = ["Stages", "confirming_plan", "front_settings", "run_stages"]
+
+_WAITS = ("response_latency_ms", "endpoint_delay_ms")
+"""What a caller waits, the better measure first."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a coarse-to-live plan came to."""
+
+    screen: Study
+    """Every setting, screened."""
+    front: tuple[dict[str, Any], ...]
+    """The settings that were confirmed, the control among them, in the grid's order."""
+    confirmed: Study
+    """These, in full sessions."""
+
+
+def run_stages(
+    plan: SweepPlan,
+    store: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    allow_unmodelled: bool = False,
+    run: RunTrial = run_trial,
+) -> Stages:
+    """Run both stages of a plan that has `confirm`; the same call goes on where an interrupted one stopped.
+
+    Args:
+        plan: What to run.
+        store: The screen's study file; the second study lies beside it, its name ending in `-confirm`. Default:
+            `runs/<plan hash>.sqlite` under the current folder.
+        workers: As in `run_sweep`.
+        executor: As in `run_sweep`.
+        progress: As in `run_sweep`.
+        allow_unmodelled: As in `run_sweep`.
+        run: As in `run_sweep`.
+
+    Raises:
+        PlanError: If the plan has no `confirm`.
+        RealtimeLabError: If no setting of the screen has both cut-offs and latencies, and whatever `run_sweep` raises.
+    """
+    if plan.confirm is None:
+        raise PlanError([Problem("confirm", None, "a Confirm: who confirms the front of the screen")])
+    path = Path(store) if store is not None else Path("runs") / f"{plan.hash}.sqlite"
+    how: dict[str, Any] = {"workers": workers, "executor": executor, "progress": progress, "run": run}
+    how |= {"allow_unmodelled": allow_unmodelled}
+    screen = run_sweep(plan, store=path, **how)
+    second = confirming_plan(plan, screen)
+    beside = path.with_name(f"{path.stem}-confirm{path.suffix}")
+    how |= {"max_usd": plan.confirm.max_usd, "max_seconds": plan.confirm.max_seconds}
+    return Stages(screen, second.settings, run_sweep(second, store=beside, **how))
+
+
+def confirming_plan(plan: SweepPlan, screen: Study) -> SweepPlan:
+    """The plan of the second stage: the front of `screen` and the control, as many as the budget covers.
+
+    Raises:
+        PlanError: If the plan has no `confirm`, or its budget does not cover the control and one more.
+        RealtimeLabError: If the screen has no front.
+    """
+    confirm = plan.confirm
+    if confirm is None:
+        raise PlanError([Problem("confirm", None, "a Confirm: who confirms the front of the screen")])
+    front = [setting for setting in front_settings(screen) if setting != dict(plan.control)]
+    count = min(confirm.settings, _affordable(plan, confirm)) - 1
+    return _second(plan, confirm, [plan.control, *_spread(front, max(count, 0))])
+
+
+def _second(plan: SweepPlan, confirm: Confirm, settings: Sequence[Setting]) -> SweepPlan:
+    kept = plan.only(*(config for setting, config in _with_configs(plan) if setting in list(map(dict, settings))))
+    return replace(kept, metrics="all", confirm=None, targets=(), target=confirm.target, repeats=confirm.repeats)
+
+
+def _with_configs(plan: SweepPlan) -> list[tuple[dict[str, Any], Any]]:
+    return list(zip(plan.settings, plan.configs, strict=True))
+
+
+def _affordable(plan: SweepPlan, confirm: Confirm) -> int:
+    """How many settings the budget covers; the control and one more at least, or there is nothing to confirm."""
+    if confirm.max_usd is None:
+        return confirm.settings
+    each = _second(plan, confirm, [plan.control]).estimate(confirm.target).usd
+    if not each:
+        return confirm.settings
+    count = int(confirm.max_usd // each)
+    if count < 2:
+        allowed = f"{2 * each:.2f} USD or more: a setting is estimated at {each:.2f} USD, and the control is one"
+        raise PlanError([Problem("confirm.max_usd", confirm.max_usd, allowed)])
+    return count
+
+
+def front_settings(study: Study) -> tuple[dict[str, Any], ...]:
+    """Settings that no other beats in both the cut-off rate and the median wait, conditions pooled; quickest first.
+
+    The wait is the response latency, or the endpoint delay where a study has no responses.
+
+    Raises:
+        RealtimeLabError: If no setting has both.
+    """
+    from realtime_lab.analysis.choice_groups import plain_cell
+    from realtime_lab.sweep.chosen import swept_settings
+
+    known = swept_settings(study)
+    names = list(known[0].cells)
+    points = _points(study.turns_df(), names)
+    if points.empty:
+        raise RealtimeLabError(f"{study.path} has no front: no setting has both a cut-off rate and a latency")
+    least, found = np.inf, []
+    for row in points.sort_values(["wait_ms", "cutoff_rate"]).to_dict("records"):
+        if row["cutoff_rate"] < least:
+            least = row["cutoff_rate"]
+            cells = {name: plain_cell(row[name]) for name in names}
+            found.append(next(one.setting for one in known if one.cells == cells))
+    return tuple(found)
+
+
+def _points(turns: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Cut-off rate and plain median wait of every setting that has both; a missed turn waits for ever.
+
+    No interval is asked for here, so a few turns are enough.
+    """
+    wait = next((name for name in _WAITS if turns[name].notna().any()), _WAITS[-1])
+    waited = turns[wait].astype("Float64").mask(turns["outcome"] == "missed", np.inf)
+    rows = turns[[*names, "n_holds", "n_cut_holds"]].assign(wait_ms=waited)
+    groups = rows.groupby(names, dropna=False, sort=False)
+    totals = groups[["n_holds", "n_cut_holds"]].sum()
+    points = totals.assign(wait_ms=groups["wait_ms"].median())
+    points["cutoff_rate"] = points["n_cut_holds"] / points["n_holds"].where(points["n_holds"] > 0)
+    known = points["cutoff_rate"].notna() & (points["wait_ms"] < np.inf).fillna(False)
+    return points[known].reset_index()
+
+
+def _spread(front: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """So many of the front, its ends among them, evenly spaced along it."""
+    if len(front) <= count:
+        return list(front)
+    places = np.unique(np.linspace(0, len(front) - 1, max(count, 1)).round().astype(int))
+    return [front[place] for place in places[:count]]

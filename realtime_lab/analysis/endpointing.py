@@ -146,7 +146,7 @@ def _heard_items(items: Iterable[InputItem], asked: Asked) -> list[HeardItem]:
         start_ms, end_ms = item.audio_start_ms, _end_ms(item)
         if start_ms is None and end_ms == math.inf:
             continue
-        silence_ms = 0.0 if item.client_commit else asked.silence_ms
+        silence_ms = asked.silence_ms if item.detected else (0.0 if item.client_commit else None)
         heard.append(
             HeardItem(
                 item,

@@ -55,8 +55,12 @@ class InputItem:
     started: Received | None = None
     stopped: Received | None = None
     committed: Received | None = None
+    implied: Received | None = None
+    """When it must have been taken, where the server only answered it: the client's commit, or the response."""
     client_commit: bool = False
     """Committed by the client, so that audio_end_ms is where its audio ended."""
+    announced: bool = True
+    """The server said where it ends; if not, audio_end_ms is how much it had been sent when it acted."""
     timed_out: bool = False
     """Made by the idle timeout."""
     transcript: str | None = None
@@ -64,6 +68,11 @@ class InputItem:
     transcription_failed: bool = False
     logprobs: list[TokenLogprob] | None = None
     usage: TranscriptionUsage | None = None
+
+    @property
+    def detected(self) -> bool:
+        """Its end is a finding of turn detection, so that it can be early or late."""
+        return self.announced and not self.client_commit
 
 
 @dataclass
@@ -86,6 +95,12 @@ class ResponseFacts:
     def ordered_pieces(self) -> list[AudioPiece]:
         """Output audio in the order it was received."""
         return sorted(self.pieces.values(), key=lambda piece: (piece.rank, piece.place))
+
+    @property
+    def begun(self) -> Received | None:
+        """Its creation; where the server does not announce one, the first that was heard of it."""
+        heard = [one for one in (self.first_output, self.done) if one is not None]
+        return self.created or min(heard, default=None)
 
     @property
     def status(self) -> str:
@@ -134,7 +149,8 @@ def gather_facts(recording: Recording) -> SessionFacts:
 
     Returns:
         The facts; each response's cause is the input item that its first output item follows
-        (`previous_item_id`), or, where no event says which, the item committed last before response.created.
+        (`previous_item_id`), or, where no event says which, the item committed last before response.created. An
+        input item that a server answers without a word about it is called unannounced_1, and so on.
     """
     facts = SessionFacts()
     for position, entry in enumerate(recording.events):
@@ -143,6 +159,7 @@ def gather_facts(recording: Recording) -> SessionFacts:
             rank = float(position) if entry.t_ms is None else entry.t_ms
             fold(facts, entry.event, Received(rank, entry.t_ms))
     _close_client_items(facts, recording)
+    _close_silent_items(facts, recording)
     for response in facts.responses.values():
         response.cause = _cause(facts, response)
     return facts
@@ -295,6 +312,42 @@ def _close_client_items(facts: SessionFacts, recording: Recording) -> None:
         item.audio_end_ms = None if at_ms is None else _appended_by(recording, at_ms)
 
 
+def _close_silent_items(facts: SessionFacts, recording: Recording) -> None:
+    """Some servers say nothing of where an input item ends, or of the item at all: what they answered must be one."""
+    for item in facts.items.values():
+        taken = item.stopped or item.committed
+        if item.audio_end_ms is None and taken is not None and not item.timed_out and taken.at_ms is not None:
+            item.audio_end_ms, item.announced = _appended_by(recording, taken.at_ms), False
+    silent = not any(item.stopped or item.committed for item in facts.items.values())
+    begun = sorted(response.begun for response in facts.responses.values() if response.begun is not None)
+    since = -math.inf
+    for response in begun:
+        asked = [commit for commit in facts.client_commits if since < commit.rank <= response.rank]
+        if asked and not _taken_between(facts, max(asked), response):
+            _imply(facts, recording, max(asked), by_client=True)
+        elif silent and not facts.client_commits:
+            _imply(facts, recording, response, by_client=False)
+        since = response.rank
+
+
+def _taken_between(facts: SessionFacts, first: Received, last: Received) -> bool:
+    taken = (item.committed for item in facts.items.values() if item.committed is not None)
+    return any(first.rank <= commit.rank <= last.rank for commit in taken)
+
+
+def _imply(facts: SessionFacts, recording: Recording, at: Received, *, by_client: bool) -> None:
+    """Note the item that must have been taken at `at`: the one whose start was announced last, or a nameless one."""
+    started = [item for item in facts.items.values() if item.implied is None and item.started is not None]
+    before = [item for item in started if item.started is not None and item.started.rank <= at.rank]
+    if before and not by_client:
+        item = max(before, key=lambda one: one.started or at)
+    else:
+        count = sum(name.startswith("unannounced_") for name in facts.items)
+        item = facts.item(f"unannounced_{count + 1}")
+    item.implied, item.client_commit, item.announced = at, by_client, False
+    item.audio_end_ms = None if at.at_ms is None else _appended_by(recording, at.at_ms)
+
+
 def _appended_by(recording: Recording, at_ms: float) -> float:
     """Audio time appended by wall time `at_ms`."""
     reached = 0.0
@@ -312,11 +365,11 @@ def _cause(facts: SessionFacts, response: ResponseFacts) -> str | None:
     before = {facts.previous[item] for item in response.output_ids if item in facts.previous} - response.output_ids
     if before:
         return next((item for item in sorted(filter(None, before)) if item in facts.items), None)
-    if response.created is None:
+    if response.begun is None:
         return None
     commits = [
-        (item.committed.rank, item.item_id)
+        (taken.rank, item.item_id)
         for item in facts.items.values()
-        if item.committed is not None and item.committed.rank <= response.created.rank
+        if (taken := item.committed or item.stopped or item.implied) is not None and taken.rank <= response.begun.rank
     ]
     return max(commits)[1] if commits else None

@@ -27,7 +27,7 @@ def response_row(view: SessionView, response: ResponseFacts) -> Row:
         item_id=None if item is None else item.item_id,
         premature=kind == "cut",
         lead_ms=difference(sent_ms, received_ms(response.created)) if kind == "cut" else None,
-        endpoint_delay_ms=None if item is None or item.client_commit else difference(item.audio_end_ms, end_ms),
+        endpoint_delay_ms=None if item is None or not item.detected else difference(item.audio_end_ms, end_ms),
         latency_ms=difference(audible_at(response), sent_ms),
         created_ms=received_ms(response.created),
         audio_ms=sum(piece.length_ms for piece in response.pieces.values()) if response.pieces else None,

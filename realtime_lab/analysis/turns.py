@@ -102,7 +102,7 @@ def _latencies(view: SessionView, turn: ReferenceTurn, closing: InputItem, respo
     stopped, committed = received_ms(closing.stopped), received_ms(closing.committed)
     created = None if response is None else received_ms(response.created)
     first_output = None if response is None else received_ms(response.first_output)
-    delay_ms = None if closing.client_commit else difference(closing.audio_end_ms, end_ms)
+    delay_ms = difference(closing.audio_end_ms, end_ms) if closing.detected else None
     endpoint_ms = difference(stopped, sent_ms)
     return {
         "endpoint_delay_ms": delay_ms,

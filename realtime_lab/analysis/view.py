@@ -35,13 +35,19 @@ class SessionView:
         self.items = facts.items
         self.responses = sorted(facts.responses.values(), key=_by_creation)
         spoken = [turn for turn in recording.reference if turn.speech_ms]
-        self.takings = take_turns(spoken, self.items.values(), self.asked, recording.audio_ms)
+        self._ending = self._can_end_turns()
+        self.takings = take_turns(spoken, self._ending, self.asked, recording.audio_ms)
         self.has_clocks = recording.header.has_send_clock and all(entry.t_ms is not None for entry in recording.events)
         self._causes = _causes(self.takings)
         self._begun: dict[str, list[ResponseFacts]] = {}
         for response in self.responses:
             if response.cause is not None:
                 self._begun.setdefault(response.cause, []).append(response)
+
+    def _can_end_turns(self) -> list[InputItem]:
+        """Where the client commits, what a server detects all the same ends no turn."""
+        by_client = [item for item in self.items.values() if item.client_commit]
+        return by_client if by_client and not self.asked.finds_endpoints else list(self.items.values())
 
     def sent_at(self, audio_ms: float) -> float | None:
         """Wall time at which audio time `audio_ms` was sent; None without clocks."""
@@ -58,7 +64,8 @@ class SessionView:
         if item.timed_out:
             return Cause("timeout", None)
         # An endpoint that belongs to no turn ended sound that was no reference speech.
-        fallback = Cause("other" if item.audio_end_ms is None else "false_start", None)
+        heard = item.audio_end_ms is not None and any(item is one for one in self._ending)
+        fallback = Cause("false_start" if heard else "other", None)
         return self._causes.get(item.item_id, fallback)
 
     @cached_property

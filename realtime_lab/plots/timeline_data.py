@@ -149,7 +149,7 @@ def _detected(recording: Recording, window: Interval) -> Iterator[DetectedSpeech
             continue
         end_ms = recording.audio_ms if item.audio_end_ms is None else item.audio_end_ms
         onset_ms = item.audio_start_ms + asked.prefix_ms
-        silence_ms = 0.0 if item.client_commit or item.audio_end_ms is None else asked.silence_ms or 0.0
+        silence_ms = 0.0 if not item.detected or item.audio_end_ms is None else asked.silence_ms or 0.0
         if onset_ms < window.end_ms and end_ms > window.start_ms:
             yield DetectedSpeech(onset_ms, max(onset_ms, end_ms - silence_ms), end_ms)
 

@@ -1,10 +1,13 @@
 """Frames to events and back: JSON text in, one event out; nothing a peer sends raises more than ProtocolError.
 
-A frame of an unknown type, or one whose fields are not as documented, becomes an UnknownEvent that keeps the bytes.
-Only what is no JSON object with a `type` at all is a ProtocolError.
+Servers are read with patience: older names, nulls where a field may be absent, whole numbers written as floats or
+strings, an error said without its `error` object. What still is not as documented, or of an unknown type, becomes an
+UnknownEvent that keeps the bytes. Only what is no JSON object with a `type` at all is a ProtocolError.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
@@ -28,7 +31,11 @@ FLAT_NAMES = {
 
 _encoder = msgspec.json.Encoder()
 _server = msgspec.json.Decoder(ServerEvent)
+_patient = msgspec.json.Decoder(ServerEvent, strict=False)
 _client = msgspec.json.Decoder(ClientEvent)
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Head(msgspec.Struct):
@@ -52,40 +59,58 @@ def decode_server(frame: bytes | str) -> AnyEvent:
         frame: The frame's text.
 
     Returns:
-        The event; UnknownEvent when its type or fields are not as documented. Event types of the older wire shape
-        are read as today's.
+        The event; UnknownEvent when its type is not known, or its fields cannot be read with patience. Event types
+        of the older wire shape are read as today's.
 
     Raises:
         ProtocolError: If the frame is no JSON object with a string `type`, or larger than the protocol allows.
     """
-    return _decode(frame, _server, flat=True)
+    return _decode(frame, _server, patient=True)
 
 
 def decode_client(frame: bytes | str) -> AnyEvent:
-    """Read one frame that a client sent; as `decode_server` otherwise."""
-    return _decode(frame, _client, flat=False)
+    """Read one frame that a client sent; as `decode_server` otherwise, but without patience."""
+    return _decode(frame, _client, patient=False)
 
 
-def _decode(frame: bytes | str, decoder: msgspec.json.Decoder[Event], *, flat: bool) -> AnyEvent:
+def _decode(frame: bytes | str, decoder: msgspec.json.Decoder[Event], *, patient: bool) -> AnyEvent:
     raw = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else bytes(frame)
     if len(raw) > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame of {len(raw):,} bytes is over the protocol's {MAX_FRAME_BYTES:,}")
     try:
         return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return _salvage(raw, decoder, str(error), flat=flat)
+    except _UNREADABLE as error:
+        return _salvage(raw, str(error), patient=patient)
 
 
-def _salvage(raw: bytes, decoder: msgspec.json.Decoder[Event], problem: str, *, flat: bool) -> AnyEvent:
+def _salvage(raw: bytes, problem: str, *, patient: bool) -> AnyEvent:
     try:
         kind = _head.decode(raw).type
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(f"a frame of {len(raw):,} bytes is no JSON object with a string 'type': {error}") from None
-    if flat and kind in FLAT_NAMES:
-        fields = msgspec.json.decode(raw)
-        return _decode(msgspec.json.encode({**fields, "type": FLAT_NAMES[kind]}), decoder, flat=False)
-    known = kind in _KNOWN_TYPES
+    known = kind in _KNOWN_TYPES or kind in FLAT_NAMES
+    if patient and known:
+        try:
+            event: AnyEvent = _patient.decode(msgspec.json.encode(_mended(msgspec.json.decode(raw))))
+            return event
+        except _UNREADABLE as error:
+            problem = str(error)
     return UnknownEvent(type=kind, raw=raw, problem=problem if known else "")
+
+
+def _mended(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same said as documented: today's name, no nulls, an error in an `error` object; a session as it is."""
+    fields = {**fields, "type": FLAT_NAMES.get(fields["type"], fields["type"])}
+    if fields["type"] == "error" and not isinstance(fields.get("error"), dict):
+        fields["error"] = {"message": fields.get("error") or fields.get("message"), "code": fields.get("code")}
+    session = {} if fields.get("session") is None else {"session": fields.pop("session")}
+    return {**_without_nulls(fields), **session}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def event_to_builtins(event: AnyEvent) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The Realtime protocol's events, one class each; the class's tag is the wire's `type`.
 
-Client events first, then server events, in the order a session meets them. The codec that reads and writes them is in
+Client events first, then server events, in the order a session meets them. An id that a server
+may leave out is "" then; the client gives it a name. The codec that reads and writes them is in
 `codec`, the order they may come in is in `order`. Events of a type this version does not know become UnknownEvent.
 """
 
@@ -145,7 +146,7 @@ class OutputAudioClear(Event, kw_only=True, tag="output_audio_buffer.clear"):
 
 
 class SessionCreated(Event, kw_only=True, tag="session.created"):
-    session: dict[str, Any]
+    session: dict[str, Any] = {}
 
 
 class SessionUpdated(Event, kw_only=True, tag="session.updated"):
@@ -161,19 +162,19 @@ class ErrorEvent(Event, kw_only=True, tag="error"):
 
 
 class SpeechStarted(Event, kw_only=True, tag="input_audio_buffer.speech_started"):
-    item_id: str
-    audio_start_ms: int | float
-    """Audio time; includes prefix_padding_ms, so it lies before the detected onset."""
+    item_id: str = ""
+    audio_start_ms: int | float | None = None
+    """Audio time; includes prefix_padding_ms, so it lies before the detected onset. None: the server did not say."""
 
 
 class SpeechStopped(Event, kw_only=True, tag="input_audio_buffer.speech_stopped"):
-    item_id: str
-    audio_end_ms: int | float
-    """Audio time; includes silence_duration_ms, so it lies after the end of speech."""
+    item_id: str = ""
+    audio_end_ms: int | float | None = None
+    """Audio time; includes silence_duration_ms, so it lies after the end of speech. None: the server did not say."""
 
 
 class InputAudioCommitted(Event, kw_only=True, tag="input_audio_buffer.committed"):
-    item_id: str
+    item_id: str = ""
     previous_item_id: str | None = None
 
 
@@ -219,14 +220,14 @@ class ItemTruncated(Event, kw_only=True, tag="conversation.item.truncated"):
 
 
 class TranscriptionDelta(Event, kw_only=True, tag="conversation.item.input_audio_transcription.delta"):
-    item_id: str
+    item_id: str = ""
     content_index: int | UnsetType = UNSET
     delta: str | UnsetType = UNSET
     logprobs: list[TokenLogprob] | None | UnsetType = UNSET
 
 
 class TranscriptionCompleted(Event, kw_only=True, tag="conversation.item.input_audio_transcription.completed"):
-    item_id: str
+    item_id: str = ""
     content_index: int = 0
     transcript: str
     usage: TranscriptionUsage | None | UnsetType = UNSET
@@ -244,9 +245,9 @@ class TranscriptionSegment(Event, kw_only=True, tag="conversation.item.input_aud
 
 
 class TranscriptionFailed(Event, kw_only=True, tag="conversation.item.input_audio_transcription.failed"):
-    item_id: str
+    item_id: str = ""
     content_index: int = 0
-    error: dict[str, Any]
+    error: dict[str, Any] = {}
 
 
 class ResponseCreated(Event, kw_only=True, tag="response.created"):
@@ -258,20 +259,20 @@ class ResponseDone(Event, kw_only=True, tag="response.done"):
 
 
 class OutputItemAdded(Event, kw_only=True, tag="response.output_item.added"):
-    response_id: str
-    output_index: int
+    response_id: str = ""
+    output_index: int = 0
     item: Item
 
 
 class OutputItemDone(Event, kw_only=True, tag="response.output_item.done"):
-    response_id: str
-    output_index: int
+    response_id: str = ""
+    output_index: int = 0
     item: Item
 
 
 class _PartEvent(Event, kw_only=True):
-    response_id: str
-    item_id: str
+    response_id: str = ""
+    item_id: str = ""
     output_index: int = 0
     content_index: int = 0
 
@@ -289,7 +290,7 @@ class TextDelta(_PartEvent, kw_only=True, tag="response.output_text.delta"):
 
 
 class TextDone(_PartEvent, kw_only=True, tag="response.output_text.done"):
-    text: str
+    text: str = ""
 
 
 class AudioDelta(_PartEvent, kw_only=True, tag="response.output_audio.delta"):
@@ -305,20 +306,20 @@ class AudioTranscriptDelta(_PartEvent, kw_only=True, tag="response.output_audio_
 
 
 class AudioTranscriptDone(_PartEvent, kw_only=True, tag="response.output_audio_transcript.done"):
-    transcript: str
+    transcript: str = ""
 
 
 class FunctionArgumentsDelta(Event, kw_only=True, tag="response.function_call_arguments.delta"):
-    response_id: str
-    item_id: str
+    response_id: str = ""
+    item_id: str = ""
     output_index: int = 0
     call_id: str = ""
     delta: str
 
 
 class FunctionArgumentsDone(Event, kw_only=True, tag="response.function_call_arguments.done"):
-    response_id: str
-    item_id: str
+    response_id: str = ""
+    item_id: str = ""
     output_index: int = 0
     call_id: str = ""
     name: str | UnsetType = UNSET

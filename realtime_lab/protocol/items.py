@@ -78,7 +78,7 @@ class InputTokenDetails(Struct, kw_only=True):
     audio_tokens: int = 0
     image_tokens: int = 0
     cached_tokens: int = 0
-    cached_tokens_details: dict[str, int] | None = None
+    cached_tokens_details: dict[str, Any] | None = None
 
 
 class OutputTokenDetails(Struct, kw_only=True):
@@ -101,7 +101,7 @@ class Usage(Struct, kw_only=True):
 class TranscriptionUsage(Struct, kw_only=True):
     """What one transcription was billed for: tokens, or seconds of audio."""
 
-    type: str
+    type: str = ""
     input_tokens: int | UnsetType = UNSET
     output_tokens: int | UnsetType = UNSET
     total_tokens: int | UnsetType = UNSET
@@ -112,8 +112,8 @@ class TranscriptionUsage(Struct, kw_only=True):
 class ErrorDetail(Struct, kw_only=True):
     """What went wrong, in the service's words."""
 
-    type: str
-    message: str
+    type: str = ""
+    message: str = ""
     code: str | None = None
     param: str | None = None
     event_id: str | None = None
@@ -130,7 +130,7 @@ class StatusDetails(Struct, kw_only=True):
 class Response(Struct, kw_only=True):
     """A response resource, as response.created and response.done carry it."""
 
-    id: str
+    id: str = ""
     object: str = "realtime.response"
     status: Literal["in_progress", "completed", "cancelled", "failed", "incomplete"] | str = "in_progress"
     status_details: StatusDetails | None = None

@@ -85,7 +85,8 @@ def _check_input(checker: _Checker, position: int, event: ev.AnyEvent) -> None:
             if checker.open_speech != event.item_id:
                 checker.say(position, f"speech_stopped for {event.item_id}, which has no open speech")
             checker.open_speech = None
-            _audio_time(checker, position, event.audio_end_ms)
+            if event.audio_end_ms is not None:
+                _audio_time(checker, position, event.audio_end_ms)
             _step(checker, position, event.item_id, "stopped")
         case ev.InputAudioCommitted():
             if checker.open_speech == event.item_id:

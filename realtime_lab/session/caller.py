@@ -16,6 +16,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
+
 from realtime_lab.audio.pcm import GRID_MS, Interval
 from realtime_lab.audio.render import LEAD_IN_FRAMES, Passage, Renderer
 from realtime_lab.protocol import events as ev
@@ -94,11 +96,13 @@ class Caller:
         renderer: The script under its condition.
         effective: The session the server confirmed, in today's wire shape.
         client_turns: How turns are ended where the server detects none.
+        frame_ms: Audio in one append: a commit waits for the one that holds the end of the turn. 0: any length.
     """
 
     renderer: Renderer
     effective: dict[str, Any]
     client_turns: ClientTurns = BY_SCRIPT
+    frame_ms: float = 0.0
     placements: list[Placement] = field(default_factory=list)
     """What was and is played; the last one plays until the next decision."""
     finished: bool = False
@@ -108,17 +112,24 @@ class Caller:
         audio_in = self.effective["audio"]["input"]
         self._detection = audio_in.get("turn_detection")
         converses = self.effective.get("type", "realtime") == "realtime"
-        self._answers = converses and (self._detection is None or self._detection.get("create_response", True))
+        automatic = self._detection is None or self._detection.get("create_response") is not False
+        self._answers = converses and automatic
         self._commits: deque[float] = deque()
         self._ear: FrameEar | None = None
         if self._detection is None and self.client_turns.endpointer is not None:
             self._ear = FrameEar(self.client_turns.endpointer, self.placements)
         self._transcribes = audio_in.get("transcription") is not None
+        text = self.effective.get("output_modalities") == ["text"]
+        # Some servers look for the modality here only.
+        self._create = {"output_modalities": ["text"]} if text else UNSET
         self._turn: _Turn | None = None
         self._started: list[_Turn] = []
         self._over: set[int] = set()
         self._next_start: int | None = None
         self._speech_open = False
+        self._hears_ends = False
+        self._announces = False
+        self._known: set[str] = set()
         self._active: str | None = None
         self._awaited: str | None = None
         self._untranscribed: set[str] = set()
@@ -172,22 +183,24 @@ class Caller:
                 truncate = self._playback.stop(t_ms)
                 sent += [] if truncate is None else [truncate]
             case ev.SpeechStopped():
-                self._speech_open = False
-                self._on_endpoint(event.audio_end_ms, t_ms)
+                self._speech_open, self._hears_ends = False, True
+                self._on_endpoint(t_ms if event.audio_end_ms is None else event.audio_end_ms, t_ms)
             case ev.InputAudioCommitted():
-                if self._transcribes:
-                    self._untranscribed.add(event.item_id)
-                if self._commits:
-                    self._on_endpoint(self._commits.popleft(), t_ms)
+                self._on_committed(event.item_id, t_ms)
             case ev.ErrorEvent() if event.error.code == "input_audio_buffer_commit_empty" and self._commits:
                 self._commits.popleft()
             case ev.TranscriptionCompleted() | ev.TranscriptionFailed():
                 self._untranscribed.discard(event.item_id)
             case ev.ResponseCreated():
-                self._on_created(event.response.id)
+                self._announces = True
+                self._on_created(event.response.id, t_ms)
+            case ev.TextDelta() | ev.AudioTranscriptDelta():
+                self._on_sign(event.response_id, t_ms)
             case ev.AudioDelta():
+                self._on_sign(event.response_id, t_ms)
                 self._on_audio(event, t_ms)
             case ev.ResponseDone():
+                self._on_sign(event.response.id, t_ms)
                 self._on_done(event.response.id, event.response.status)
             case _:
                 return sent
@@ -224,10 +237,39 @@ class Caller:
             turn.endpoint_ms, turn.answered = t_ms, False
             self._awaited = None
 
-    def _on_created(self, response_id: str) -> None:
+    def _on_committed(self, item_id: str, t_ms: float) -> None:
+        if self._transcribes:
+            self._untranscribed.add(item_id)
+        if self._commits:
+            self._on_endpoint(self._commits.popleft(), t_ms)
+        elif self._detection is not None and not self._hears_ends:  # this server does not announce where speech stops
+            self._speech_open = False
+            self._on_endpoint(t_ms, t_ms)
+
+    def _on_sign(self, response_id: str, t_ms: float) -> None:
+        """A response is heard of, which may be the first of it where the server announces none."""
+        if not self._announces and self._active is None:
+            self._on_created(response_id, t_ms)
+
+    def _on_created(self, response_id: str, t_ms: float) -> None:
+        if response_id in self._known:
+            return
+        self._known.add(response_id)
         self._active = response_id
+        self._imply_endpoint(t_ms)
         if self._turn is not None and self._turn.endpoint_ms is not None:
             self._awaited = response_id
+
+    def _imply_endpoint(self, t_ms: float) -> None:
+        """A server that says nothing of the end of speech, or of a commit, says by its answer that it took the turn."""
+        if self._commits:
+            self._on_endpoint(self._commits.popleft(), t_ms)
+        elif self._detection is not None and not self._hears_ends and self._unended():
+            self._speech_open = False
+            self._on_endpoint(t_ms, t_ms)
+
+    def _unended(self) -> bool:
+        return self._turn is not None and self._turn.endpoint_ms is None
 
     def _on_audio(self, event: ev.AudioDelta, t_ms: float) -> None:
         if event.response_id != self._active or not isinstance(event.delta, AudioRef):
@@ -283,7 +325,10 @@ class Caller:
         if self._ear is not None:
             return self._ear.next_ms()
         turn = self._uncommitted()
-        return None if turn is None else turn.end_ms + self.client_turns.commit_delay_ms
+        if turn is None:
+            return None
+        at_ms, frame_ms = turn.end_ms + self.client_turns.commit_delay_ms, self.frame_ms
+        return math.ceil(at_ms / frame_ms) * frame_ms if frame_ms else at_ms
 
     def _commit(self, at_ms: float) -> list[ev.Event]:
         """The client ends a turn at `at_ms`, unless its endpointer says no: what it sends."""
@@ -295,7 +340,7 @@ class Caller:
         self._commits.append(at_ms)
         talks_over = self._answers and self._ear is not None and self._active is not None
         cancel: list[ev.Event] = [ev.ResponseCancel()] if talks_over else []
-        return [*cancel, ev.InputAudioCommit(), *([ev.ResponseCreate()] if self._answers else [])]
+        return [*cancel, ev.InputAudioCommit(), *([ev.ResponseCreate(response=self._create)] if self._answers else [])]
 
     def _uncommitted(self) -> _Turn | None:
         """The first turn whose end the client has yet to tell the server."""

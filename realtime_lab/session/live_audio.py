@@ -72,27 +72,33 @@ def light_ref(delta: str, audio: OutputAudio, look: bool) -> AudioRef:
 
 
 def without_audio(events: Iterable[RecordedEvent], audio: OutputAudio) -> tuple[RecordedEvent, ...]:
-    """The log with references where audio was: each response part is one blob, hashed whole."""
+    """The log with references where audio was: each response part is one blob, hashed whole.
+
+    A sample that two deltas share belongs to the one that ends it.
+    """
     entries = [entry._replace(event=_read_delta(entry.event)) for entry in events]
-    blobs: dict[tuple[object, ...], list[bytes]] = {}
+    blobs: dict[tuple[object, ...], bytearray] = {}
+    places = []
     for entry in entries:
         if isinstance(entry.event, ev.AudioDelta):
-            blobs.setdefault(_part(entry.event), []).append(_raw(entry.event))
-    keys = {part: hashlib.sha256(b"".join(pieces)).hexdigest() for part, pieces in blobs.items()}
-    positions = dict.fromkeys(blobs, 0)
+            blob = blobs.setdefault(_part(entry.event), bytearray())
+            places.append(len(blob) // audio.width)
+            blob += _raw(entry.event)
+            places.append(len(blob) // audio.width)
+    keys = {part: hashlib.sha256(blob).hexdigest() for part, blob in blobs.items()}
+    place = iter(places)
     kept = []
     for entry in entries:
         event = entry.event
         if isinstance(event, ev.AudioDelta):
-            part, raw = _part(event), _raw(event)
+            part, first, last = _part(event), next(place), next(place)
             ref = AudioRef(
                 sha256=keys[part],
-                offset_samples=positions[part],
-                samples=len(raw) // audio.width,
+                offset_samples=first,
+                samples=last - first,
                 rate_hz=audio.rate_hz,
-                audible_sample=audio.audible_sample(raw),
+                audible_sample=audio.audible_sample(bytes(blobs[part][first * audio.width : last * audio.width])),
             )
-            positions[part] += ref.samples
             event = msgspec.structs.replace(event, delta=ref)
         kept.append(entry._replace(event=_stripped(event)))
     return tuple(kept)

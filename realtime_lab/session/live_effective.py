@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from realtime_lab.config import Session
+from realtime_lab.config.wire import NOT_CARRIED
 from realtime_lab.errors import ConfigError, Problem
 
-__all__ = ["effective_session"]
+__all__ = ["believed_session", "effective_session", "with_formats"]
 
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 _FORMATS = ("audio/pcm", "audio/pcmu", "audio/pcma")
+_RATES_HZ = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 
 
 def effective_session(reported: dict[str, Any], requested: dict[str, Any]) -> dict[str, Any]:
@@ -21,9 +23,9 @@ def effective_session(reported: dict[str, Any], requested: dict[str, Any]) -> di
         requested: What was asked for, in today's.
 
     Raises:
-        ConfigError: If it cannot be read, or names an audio format that is not known.
+        ConfigError: If it cannot be read, or names an audio format that is not known or whose rate is another.
     """
-    said = Session.from_wire(reported).to_wire("ga")
+    said = _in_todays_shape(reported)
     audio = said.get("audio") or {}
     asked = requested.get("audio") or {}
     sides: dict[str, dict[str, Any]] = {}
@@ -31,10 +33,75 @@ def effective_session(reported: dict[str, Any], requested: dict[str, Any]) -> di
         fields = {**(audio.get(side) or {})}
         wanted = asked.get(side) or {}
         fields["format"] = fields.get("format") or wanted.get("format") or _PCM
-        if not isinstance(fields["format"], dict) or fields["format"].get("type") not in _FORMATS:
-            raise ConfigError([Problem(f"audio.{side}.format", fields["format"], ", ".join(_FORMATS))])
+        _check_format(f"audio.{side}.format", fields["format"])
         sides[side] = fields
     if "turn_detection" not in sides["input"]:
         default = {"type": "server_vad"}
         sides["input"]["turn_detection"] = (asked.get("input") or {}).get("turn_detection", default)
     return {**said, "audio": sides}
+
+
+def believed_session(reported: dict[str, Any], requested: dict[str, Any]) -> dict[str, Any]:
+    """What a server that confirms nothing is believed to have made of what was asked: all of it.
+
+    Raises:
+        ConfigError: If what it reported when the session began cannot be read.
+    """
+    return _over(_in_todays_shape(reported), requested)
+
+
+def with_formats(update: dict[str, Any], reported: dict[str, Any], dialect: str) -> dict[str, Any]:
+    """The session object to ask for: audio formats are added where neither it nor the server's own names them.
+
+    Services differ in what they take for granted, and audio read at another rate is another speech.
+
+    Args:
+        update: What was asked for, in the dialect.
+        reported: What the server said of the session so far, in any of the three shapes.
+        dialect: "ga" or "flat".
+    """
+    named = [reported, update]
+    for side in ("input", "output"):
+        if any(_names_format(session, side) for session in named):
+            continue
+        if dialect == "flat":
+            update = {**update, f"{side}_audio_format": "pcm16"}
+        else:
+            update = _over(update, {**_kind(update), "audio": {side: {"format": _PCM}}})
+    return update
+
+
+def _kind(session: dict[str, Any]) -> dict[str, Any]:
+    return {"type": session["type"]} if "type" in session else {}
+
+
+def _names_format(session: dict[str, Any], side: str) -> bool:
+    audio = session.get("audio")
+    fields = audio.get(side) if isinstance(audio, dict) else None
+    return bool((isinstance(fields, dict) and fields.get("format")) or session.get(f"{side}_audio_format"))
+
+
+def _over(said: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    if said.get("type", asked.get("type")) != asked.get("type"):
+        return asked
+    merged = dict(said)
+    for name, value in asked.items():
+        old = said.get(name)
+        merged[name] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _in_todays_shape(reported: dict[str, Any]) -> dict[str, Any]:
+    """Settings of older services that today's shape has no place for stay where the server put them."""
+    older = {name: reported[name] for name in NOT_CARRIED["ga"] if name in reported}
+    rest = {name: value for name, value in reported.items() if name not in older}
+    return {**Session.from_wire(rest).to_wire("ga"), **older}
+
+
+def _check_format(path: str, value: object) -> None:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or kind not in _FORMATS:
+        raise ConfigError([Problem(path, value, ", ".join(_FORMATS))])
+    rate_hz = value.get("rate", _RATES_HZ[kind])
+    if rate_hz not in (None, _RATES_HZ[kind]):
+        raise ConfigError([Problem(f"{path}.rate", rate_hz, f"{_RATES_HZ[kind]} for {kind}")])

@@ -124,6 +124,7 @@ def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
         update=_update(request.config, target),
         requested=requested,
         confirms=target.confirms,
+        dialect=target.dialect,
         stall_ms=target.stall_s * 1000.0,
         frame_ms=request.frame_ms,
         renderer=renderer,

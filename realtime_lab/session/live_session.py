@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from realtime_lab.audio.render import Renderer
 from realtime_lab.errors import ConfigError, ProtocolError
@@ -24,8 +25,9 @@ from realtime_lab.recording.events import RecordedEvent
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live_audio import OutputAudio, light_ref
-from realtime_lab.session.live_effective import effective_session
+from realtime_lab.session.live_effective import believed_session, effective_session, with_formats
 from realtime_lab.session.live_faults import LiveFault, error_fault, response_fault
+from realtime_lab.session.live_names import Names
 from realtime_lab.session.live_watch import SilenceWatch
 from realtime_lab.session.live_wire import Wire, open_wire
 from realtime_lab.session.pacing import Microphone, Pace
@@ -35,6 +37,8 @@ __all__ = ["Call", "LiveConnection"]
 
 GREETING_TIMEOUT_S = 10.0
 """How long session.created and session.updated are waited for."""
+FIRST_WORD_S = 2.0
+"""How long session.created is waited for before the client speaks: some servers wait for the client."""
 MAX_RECEIVED_BYTES = 512 * 1024 * 1024
 MAX_RAW_BYTES = 1_048_576
 """A frame that cannot be read is kept up to this length."""
@@ -54,6 +58,7 @@ class Call:
     requested: dict[str, Any]
     """The same in today's wire shape."""
     confirms: bool
+    dialect: str
     stall_ms: float
     frame_ms: float
     renderer: Renderer
@@ -83,6 +88,7 @@ class LiveConnection:
         self._received_bytes = 0
         self._last_ms = 0.0
         self._audible: set[str] = set()
+        self._names = Names()
         self.pace = Pace()
         self.caller: Caller | None = None
         self.microphone: Microphone | None = None
@@ -136,31 +142,38 @@ class LiveConnection:
 
     async def _greet(self) -> dict[str, Any]:
         """Wait for the session, ask for the configuration, and wait for what the server makes of it."""
-        created = await self._await(self._created, "no_session", "session.created", again=True)
-        self._send(ev.SessionUpdate(session=self._call.update), time.monotonic())
-        if not self._call.confirms:
-            return {**created, **self._call.requested}
-        return await self._await(self._updated, "unconfirmed", "session.updated", again=False)
+        await self._await(self._created, min(FIRST_WORD_S, GREETING_TIMEOUT_S))
+        created = self._created.result() if self._created.done() else {}
+        update = with_formats(self._call.update, created, self._call.dialect)
+        self._send(ev.SessionUpdate(session=update), time.monotonic())
+        awaited = self._updated if self._call.confirms else self._created
+        await self._await(awaited, GREETING_TIMEOUT_S)
+        if awaited.done():
+            session: dict[str, Any] = awaited.result()
+            return session
+        late = f"did not come within {GREETING_TIMEOUT_S:g} s"
+        if not self._created.done():
+            raise LiveFault("no_session", f"session.created {late}", again=True)
+        hint = "for a server that never confirms, say live(..., confirms=False)"
+        raise LiveFault("unconfirmed", f"session.updated {late}; {hint}")
 
-    async def _await(self, future: asyncio.Future[Any], name: str, what: str, again: bool) -> dict[str, Any]:
-        await asyncio.wait((future, self._over), timeout=GREETING_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+    async def _await(self, future: asyncio.Future[Any], seconds: float) -> None:
+        await asyncio.wait((future, self._over), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if self._over.done():
             self._over.result()
-        if not future.done():
-            raise LiveFault(name, f"{what} did not come within {GREETING_TIMEOUT_S:g} s", again=again)
-        session: dict[str, Any] = future.result()
-        return session
 
     def _begin(self, reported: dict[str, Any]) -> None:
         """The microphone opens."""
         try:
+            if not self._call.confirms:
+                reported = believed_session(reported, self._call.requested)
             effective = self.effective = effective_session(reported, self._call.requested)
         except ConfigError as error:
             raise LiveFault("unconfirmed", f"the session it reports cannot be read: {error}") from None
         format_type = effective["audio"]["input"]["format"]["type"]
         self.audio = OutputAudio(effective["audio"]["output"]["format"]["type"])
         incoming = OutputAudio(format_type)
-        self.caller = caller = Caller(self._call.renderer, effective, self._call.client_turns)
+        self.caller = caller = Caller(self._call.renderer, effective, self._call.client_turns, self._call.frame_ms)
         self.microphone = Microphone(
             caller.placements,
             lambda placement: self._call.wire(placement, format_type),
@@ -170,7 +183,7 @@ class LiveConnection:
         )
         detection = effective["audio"]["input"].get("turn_detection")
         converses = effective.get("type", "realtime") == "realtime"
-        answers = converses and detection is not None and detection.get("create_response", True)
+        answers = converses and detection is not None and detection.get("create_response") is not False
         self._watch = SilenceWatch(self._call.stall_ms, answers)
         self._zero_s = time.monotonic()
         caller.begin()
@@ -229,6 +242,8 @@ class LiveConnection:
 
     def _send(self, event: ev.AnyEvent, at_s: float) -> None:
         assert self._wire is not None
+        if self._call.dialect == "flat" and isinstance(event, ev.ResponseCreate) and event.response is not UNSET:
+            event = ev.ResponseCreate(response=_in_older_words(event.response))
         self._log.append((at_s, "client", event))
         if self.caller is not None:
             self._watch.on_sent(event, (at_s - self._zero_s) * 1000.0)
@@ -247,6 +262,7 @@ class LiveConnection:
             event = ev.UnknownEvent(type="", raw=message[:MAX_RAW_BYTES], problem=str(error)[:500])
         if isinstance(event, ev.UnknownEvent) and len(event.raw) > MAX_RAW_BYTES:
             event = ev.UnknownEvent(type=event.type[:200], raw=event.raw[:MAX_RAW_BYTES], problem=event.problem)
+        event = self._names.completed(event)
         if self.caller is None:
             self._log.append((at_s, "server", event))
             self._on_greeting(event, at_s)
@@ -311,3 +327,7 @@ class LiveConnection:
             self._over.set_result(None)
         else:
             self._over.set_exception(fault)
+
+
+def _in_older_words(response: dict[str, Any]) -> dict[str, Any]:
+    return {"modalities" if name == "output_modalities" else name: value for name, value in response.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from realtime_lab.protocol import events as ev
 from realtime_lab.session.live_faults import LiveFault
@@ -24,6 +24,8 @@ class SilenceWatch:
     stall_ms: float
     answers: bool
     _active: str | None = None
+    _announces: bool = False
+    _over: set[str] = field(default_factory=set)
     _heard_ms: float = 0.0
     _asked_ms: float | None = None
 
@@ -36,17 +38,29 @@ class SilenceWatch:
         """The server sent something."""
         match event:
             case ev.ResponseCreated():
-                self._active, self._asked_ms = event.response.id, None
-            case ev.ResponseDone() if event.response.id == self._active:
-                self._active = None
+                self._announces = True
+                self._begun(event.response.id)
+            case ev.ResponseDone():
+                self._over.add(event.response.id)
+                self._asked_ms = None
+                if event.response.id == self._active:
+                    self._active = None
             case ev.InputAudioCommitted() if self.answers and self._active is None:
                 self._asked_ms = t_ms
             case ev.SpeechStarted():
                 self._asked_ms = None
             case ev.ErrorEvent() if event.error.code == _ALREADY_ACTIVE:
                 self._asked_ms = None
-        if isinstance(event, ev.ResponseCreated) or getattr(event, "response_id", None) == self._active:
+        response_id = getattr(event, "response_id", None)
+        if isinstance(response_id, str) and self._active is None and not self._announces:
+            self._begun(response_id)
+        if isinstance(event, ev.ResponseCreated) or response_id == self._active:
             self._heard_ms = t_ms
+
+    def _begun(self, response_id: str) -> None:
+        """A response is there, whether it was announced or not."""
+        if response_id not in self._over:
+            self._active, self._asked_ms = response_id, None
 
     def fault(self, t_ms: float) -> LiveFault | None:
         """What is missing at `t_ms`; None when all is well."""

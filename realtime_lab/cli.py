@@ -98,17 +98,22 @@ def _write_report(study: Study, path: Path, **asked: Any) -> None:
 
 @app.command()
 def sweep(
-    plan: Annotated[Path, typer.Argument(help="The plan, a TOML file.")],
     store: Annotated[Path, typer.Option(help="The study file: made when it is not there, resumed when it is.")],
+    plan: Annotated[Path | None, typer.Argument(help="The plan, a TOML file.")] = None,
+    like: Annotated[Path | None, typer.Option(help="A study whose plan to run instead, such as a colleague's.")] = None,
+    audio: Annotated[list[Path] | None, typer.Option(help="With --like: folder to look for its audio in.")] = None,
     workers: Workers = None,
+    max_usd: Annotated[float | None, typer.Option(help="What may be spent; a paid target needs it.")] = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials to run now; the rest stay planned.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="How long to send trials out.")] = None,
+    keep_recordings: Annotated[bool, typer.Option(help="Keep the recordings of mocked sessions.")] = True,
 ) -> None:
     """Run the plan in PLAN into the study at STORE; the same command goes on where an interrupted one stopped."""
     with _plain_ends():
-        from realtime_lab.sweep import SweepPlan
-
-        loaded = SweepPlan.load(plan)
+        loaded = _plan_of(plan, like, audio or [])
         typer.echo(str(loaded.estimate()))
-        study = _sweep(loaded, store, workers)
+        limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
+        study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
         typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}\n\nWritten:\n  {store}")
 
 
@@ -155,6 +160,20 @@ def check(
         typer.echo(found.to_json())
         typer.echo("\n".join([*(entry.sentence for entry in found.judged), found.sentence]), err=True)
     raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def salvage(
+    study: Annotated[Path, typer.Argument(help="The damaged study file; it is not touched.")],
+    out: Annotated[Path, typer.Option(help="The new study file.")],
+    plan: Annotated[Path | None, typer.Option(help="The plan it was made with, where the file has lost it.")] = None,
+) -> None:
+    """Copy every whole batch of the damaged study at STUDY into a new one, which the same sweep then finishes."""
+    with _plain_ends():
+        from realtime_lab.sweep import SweepPlan
+        from realtime_lab.sweep.salvage import salvage as rescue
+
+        typer.echo(str(rescue(study, out, None if plan is None else SweepPlan.load(plan))))
 
 
 @app.command()
@@ -251,10 +270,29 @@ def _tokens_line(summary: pd.DataFrame) -> str:
     return f"Responses truncated at max_output_tokens {', '.join(parts)}."
 
 
-def _sweep(plan: SweepPlan, store: Path, workers: int | None) -> Study:
+def _sweep(plan: SweepPlan, store: Path, workers: int | None, **how: Any) -> Study:
+    """Run a plan, both stages where it has two; limits hold for the first, the second has its own."""
     from realtime_lab.sweep import run_sweep
+    from realtime_lab.sweep.stages import confirming_plan, confirming_store
 
-    return run_sweep(plan, store=store, workers=workers)
+    study = run_sweep(plan, store=store, workers=workers, **how)
+    if plan.confirm is None or set(study.states()) - {"complete", "excluded"}:
+        return study
+    second = confirming_plan(plan, study)
+    typer.echo(f"\nconfirming {len(second.settings)} settings of the front on {plan.confirm.target.name}")
+    limits = {"max_usd": plan.confirm.max_usd, "max_seconds": plan.confirm.max_seconds}
+    return run_sweep(second, store=confirming_store(store), workers=workers, **how | limits)
+
+
+def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path]) -> SweepPlan:
+    from realtime_lab.sweep import Study, SweepPlan
+
+    if (plan is None) == (like is None):
+        raise RealtimeLabError("name either a plan file or --like STUDY")
+    if plan is not None:
+        return SweepPlan.load(plan)
+    assert like is not None
+    return Study.open(like).plan_here(*audio)
 
 
 def _save_tradeoff(study: Study, path: Path) -> None:

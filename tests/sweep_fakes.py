@@ -8,6 +8,7 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from realtime_lab.audio import Clip, Interval, Script, Segment, Turn
@@ -16,6 +17,7 @@ from realtime_lab.protocol.events import SessionCreated
 from realtime_lab.recording import Header, RecordedEvent, Recording
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.sweep.worker import TrialResult, TrialTask, pack_recording
+from realtime_lab.sweep.worker import _finished as finished
 
 BASE = SessionConfig(model="some-model", turn_detection=ServerVad())
 
@@ -100,6 +102,13 @@ def deadly_once(task: TrialTask) -> TrialResult:
 def rowless(task: TrialTask) -> TrialResult:
     """A session in which nobody speaks."""
     return TrialResult(task.index, "complete", None, {"trials": [{"outcome": "complete", "n_turns": 0}]})
+
+
+def refused(task: TrialTask) -> TrialResult:
+    """A session that its server refuses; what is kept of it is the worker's to decide."""
+    recording = recording_of(task)
+    header = msgspec.structs.replace(recording.header, outcome="failed", failure="refused")
+    return finished(task, msgspec.structs.replace(recording, header=header))
 
 
 def undeclared(task: TrialTask) -> TrialResult:

@@ -22,10 +22,13 @@ from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import is_locked
 
-__all__ = ["StudyReader", "reading"]
+__all__ = ["AGAIN", "StudyReader", "reading"]
 
-MAX_RECORDING_BYTES = 512 * 1024 * 1024
+MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; one that claims to unpack to more than this is refused."""
+
+AGAIN = "again"
+"""Codec of a mocked recording of which only the checksum is kept: its session can be held again."""
 
 _TRIAL_COLUMNS = (
     "trial, key, block, setting, script, condition, repeat, seed, target, state, attempt, tainted, effective, error"
@@ -127,14 +130,45 @@ class StudyReader:
         wanted = pc.equal(table["attempt"], pa.array(attempts, pa.int32()).take(numbers.combine_chunks()))
         return table if pc.all(wanted).as_py() in (True, None) else table.filter(wanted)
 
+    def blob(self, sha256: str, codec: str, most: int) -> bytes | None:
+        """A blob that is stored as it is; None when there is none of this codec.
+
+        Args:
+            sha256: Its name, and its checksum.
+            codec: What it is.
+            most: Bytes it may have at most.
+        """
+        row = self._db.execute("SELECT codec, length(data) FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None or row[0] != codec:
+            return None
+        if not isinstance(row[1], int) or row[1] > most:
+            raise self._damaged(f"blob {sha256[:64]} has {row[1]} bytes, and {most:,} are allowed")
+        (data,) = self._db.execute("SELECT data FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+        if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != sha256:
+            raise self._damaged(f"blob {sha256[:64]} does not match its checksum")
+        return data
+
+    def backup(self, copy: sqlite3.Connection) -> None:
+        """Copy the file as it is seen here, page by page."""
+        self._db.backup(copy)
+
+    def recording_sha256(self, trial: int) -> str | None:
+        """The checksum of a trial's last recording where that alone was kept; None otherwise."""
+        row = self._db.execute(
+            "SELECT codec, sha256 FROM recordings WHERE trial = ? ORDER BY attempt DESC LIMIT 1", (trial,)
+        ).fetchone()
+        return str(row[1]) if row is not None and row[0] == AGAIN else None
+
     def recording(self, trial: int) -> bytes | None:
-        """The bytes of a trial's last recording; None when it has none."""
+        """The bytes of a trial's last recording; None when it has none, or is to be made again."""
         row = self._db.execute(
             "SELECT codec, size, sha256, data FROM recordings WHERE trial = ? ORDER BY attempt DESC LIMIT 1", (trial,)
         ).fetchone()
         if row is None:
             return None
         codec, size, sha256, packed = row
+        if codec == AGAIN:
+            return None
         if codec != "zlib" or not isinstance(size, int) or not 0 <= size <= MAX_RECORDING_BYTES:
             raise self._damaged(f"the recording of trial {trial} is of an unknown kind")
         try:

@@ -18,11 +18,12 @@ from realtime_lab.config.masking import masked
 from realtime_lab.config.part import plain
 from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
-from realtime_lab.server.profile import Profile
+from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep.confirm import Confirm
 
 __all__ = [
+    "as_stored",
     "confirm_from_record",
     "confirm_to_record",
     "plain_value",
@@ -64,9 +65,17 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
     if record.get("kind") != Mocked.kind:
         raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
     try:
-        return Mocked(msgspec.convert(record.get("profile"), Profile))
+        profile = msgspec.convert(record.get("profile"), Profile)
+        # Equal numbers may be written otherwise, and sessions repeat them: what is shipped stays as it is shipped.
+        shipped = PROFILES.get(profile.name)
+        return Mocked(shipped if shipped == profile else profile)
     except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
+
+
+def as_stored(target: Target) -> Target:
+    """A target as its study gives it back, so that a session held again is the same to the last digit."""
+    return target if isinstance(target, Live) else target_from_record(target_to_record(target))
 
 
 def targets_to_record(targets: Target | Sequence[Target]) -> dict[str, Any]:
@@ -199,7 +208,8 @@ def scripts_from_record(record: Any) -> tuple[Script, ...]:
 def _clip(fields: Mapping[str, Any]) -> Clip:
     intervals = msgspec.convert(fields.get("speech_intervals_ms"), list[tuple[float, float]])
     path = fields.get("path")
-    place = _shipped(str(fields.get("file"))) if path is None else Path(str(path))
+    # A clip of a study that was given away has no place: its name says which one is missed when it is played.
+    place = _shipped(str(fields.get("file"))) if path is None else Path(str(path) or str(fields.get("file")))
     known = dict(fields) | {"path": place, "speech_intervals_ms": tuple(Interval(*part) for part in intervals)}
     return Clip(**known)
 

@@ -30,6 +30,7 @@ from realtime_lab.sweep.limits import Limits
 from realtime_lab.sweep.plan import SweepPlan, Trial, script_ms
 from realtime_lab.sweep.pool import WorkerStartError
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
+from realtime_lab.sweep.records import as_stored
 from realtime_lab.sweep.schedule import Schedule
 from realtime_lab.sweep.spend import Budget, price_of, trial_ceiling_usd
 from realtime_lab.sweep.store import StudyWriter
@@ -59,6 +60,7 @@ def start_sweep(
     max_usd: float | None = None,
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    keep_recordings: bool = True,
 ) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
@@ -74,6 +76,9 @@ def start_sweep(
         max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out.
         max_trials: How many trials this call runs at most; the next call goes on from there.
         max_seconds: How long this call sends trials out, s; those under way are finished.
+        keep_recordings: Whether recordings of mocked sessions are kept. Without them a study is a tenth of the size,
+            and a session is held again when its recording is asked for. Live recordings and those of sessions that
+            failed are always kept.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
@@ -88,7 +93,7 @@ def start_sweep(
         StudyDamagedError: If the study's bytes are damaged.
         StudyError: If the file is not a study or cannot be written.
     """
-    targets = plan.answering if target is None else (target,)
+    targets = tuple(map(as_stored, plan.answering if target is None else (target,)))
     _check_workers(workers)
     if not allow_unmodelled and any(one.kind == Mocked.kind for one in targets):
         _refuse_unmodelled(plan)
@@ -102,7 +107,7 @@ def start_sweep(
     writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
         lanes = open_lanes(workers, executor)
-        return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits)
+        return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits, keep_recordings)
     except BaseException:
         writer.close(compact=False)
         raise
@@ -120,6 +125,7 @@ def run_sweep(
     max_usd: float | None = None,
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    keep_recordings: bool = True,
 ) -> Study:
     """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
 
@@ -129,7 +135,18 @@ def run_sweep(
         RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
     return start_sweep(
-        plan, target, store, workers, executor, progress, allow_unmodelled, run, max_usd, max_trials, max_seconds
+        plan,
+        target,
+        store,
+        workers,
+        executor,
+        progress,
+        allow_unmodelled,
+        run,
+        max_usd,
+        max_trials,
+        max_seconds,
+        keep_recordings,
     ).result()
 
 
@@ -200,6 +217,7 @@ class SweepRun:
         run: RunTrial,
         budget: Budget | None = None,
         limits: Limits | None = None,
+        keep_recordings: bool = True,
     ) -> None:
         self.study = Study(writer.path)
         """The study, which can be read while it grows."""
@@ -208,7 +226,7 @@ class SweepRun:
         self._checked = _sample(trials)
         self._scripts = {script.id: script for script in plan.scripts}
         self._writer, self._lanes, self._run = writer, lanes, run
-        self._show = progress
+        self._show, self._keep = progress, keep_recordings
         unfinished = writer.unfinished()
         places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
         at_once = min((target.sessions for target in targets if isinstance(target, Live)), default=None)
@@ -394,6 +412,7 @@ class SweepRun:
             self._targets[trial.target],
             screen=self._plan.metrics == "turn_detection",
             check=number in self._checked,
+            keep=self._keep,
         )
 
     def _take_returned(self) -> None:

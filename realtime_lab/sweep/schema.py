@@ -126,10 +126,12 @@ def plain_errors(path: Path, doing: str) -> Iterator[None]:
 def _plain(error: sqlite3.Error, path: Path, doing: str) -> StudyError:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
-        return StudyDamagedError(f"{path} is not a study, or its first page is damaged", path)
+        return StudyDamagedError(
+            f"{path} is not a study, or its first page is damaged: realtime-lab salvage tells", path
+        )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT) or "decode" in str(error):
         return StudyDamagedError(
-            f"{path} is damaged ({error}): restore a copy, or run the sweep into a new store", path
+            f"{path} is damaged ({error}): realtime-lab salvage copies what is whole into a new study", path
         )
     if code == sqlite3.SQLITE_FULL:
         return StudyError(f"{path} cannot be {doing}: the disk is full; what was finished before is kept", path)

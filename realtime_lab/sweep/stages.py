@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from realtime_lab.sweep.confirm import Confirm
 
-__all__ = ["Stages", "confirming_plan", "front_settings", "run_stages"]
+__all__ = ["Stages", "confirming_plan", "confirming_store", "front_settings", "run_stages"]
 
 _WAITS = ("response_latency_ms", "endpoint_delay_ms")
 """What a caller waits, the better measure first."""
@@ -75,9 +75,13 @@ def run_stages(
     how |= {"allow_unmodelled": allow_unmodelled}
     screen = run_sweep(plan, store=path, **how)
     second = confirming_plan(plan, screen)
-    beside = path.with_name(f"{path.stem}-confirm{path.suffix}")
     how |= {"max_usd": plan.confirm.max_usd, "max_seconds": plan.confirm.max_seconds}
-    return Stages(screen, second.settings, run_sweep(second, store=beside, **how))
+    return Stages(screen, second.settings, run_sweep(second, store=confirming_store(path), **how))
+
+
+def confirming_store(store: Path) -> Path:
+    """Where the study of the second stage lies: beside that of the first."""
+    return store.with_name(f"{store.stem}-confirm{store.suffix}")
 
 
 def confirming_plan(plan: SweepPlan, screen: Study) -> SweepPlan:

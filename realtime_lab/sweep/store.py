@@ -22,6 +22,7 @@ from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.errors import StudyError, StudyMismatchError, StudyVersionError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import StudyLock, check_local
+from realtime_lab.sweep.reader import AGAIN
 from realtime_lab.sweep.worker import TrialResult
 
 __all__ = ["PlannedTrial", "StudyContent", "StudyWriter"]
@@ -220,8 +221,8 @@ class StudyWriter:
         if result.recording is not None:
             packed = result.recording
             self._db.execute(
-                "INSERT INTO recordings VALUES (?, ?, 'zlib', ?, ?, ?)",
-                (result.index, attempt, packed.size, packed.sha256, packed.data),
+                "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)",
+                (result.index, attempt, "zlib" if packed.data else AGAIN, packed.size, packed.sha256, packed.data),
             )
 
     def _attempt(

@@ -68,6 +68,27 @@ class Study:
             record, target = reader.json("plan"), reader.json("target")
         return self._sound(lambda: plan_from_record(record, target))
 
+    def plan_here(self, *folders: str | Path) -> SweepPlan:
+        """The plan, its audio found on this machine: where it was, in the study itself, or by hash in `folders`.
+
+        Args:
+            *folders: Where to look for audio, with everything below.
+
+        Raises:
+            ScriptError: If audio is not to be found; the message names every file with its hash.
+            StudyDamagedError: If the plan cannot be read.
+        """
+        from realtime_lab.audio.vad_cache import cache_folder
+        from realtime_lab.sweep.content import plan_from_record
+        from realtime_lab.sweep.sharing import audio_here
+
+        with reading(self.path) as reader:
+            record, target = reader.json("plan"), reader.json("target")
+        self._sound(lambda: plan_from_record(record, target))
+        own = [clip for clip in record["scripts"]["clips"] if clip.get("path") is not None]
+        audio_here(self.path, own, [Path(folder) for folder in folders], cache_folder() / "audio")
+        return self._sound(lambda: plan_from_record(record, target))
+
     def states(self) -> dict[str, int]:
         """How many trials are planned, running, complete, failed, cancelled or excluded."""
         with reading(self.path) as reader:
@@ -218,24 +239,43 @@ class Study:
         with reading(self.path) as reader:
             trials = reader.trials()
             number = self._number(trial, trials["key"])
-            data = reader.recording(number)
+            data, sha256 = reader.recording(number), reader.recording_sha256(number)
+        if sha256 is not None:
+            from realtime_lab.sweep.recreate import recreated
+
+            data = recreated(self.path, self.plan, number, sha256)
         key, state = trials["key"][number], trials["state"][number]
         if data is None:
             raise StudyError(f"trial {key} of {self.path} has no recording: it is {state}", self.path)
         return recording_from_bytes(data, f"trial {key} of {self.path}")
 
-    def export(self, path: str | Path, kinds: Sequence[str] = ("trials", "turns", "responses", "tokens")) -> Path:
-        """Write frames for other programs.
+    def export(
+        self,
+        path: str | Path,
+        kinds: Sequence[str] = ("trials", "turns", "responses", "tokens"),
+        audio: bool = False,
+    ) -> Path:
+        """Write the study to give away, or its frames for other programs.
 
         Args:
-            path: A folder, made when it is not there.
-            kinds: Which frames.
+            path: A name ending in .sqlite: one file with the whole study, without this machine's names, which
+                `Study.open` and `realtime-lab sweep --like` take. Otherwise a folder for frames, made when it is not
+                there.
+            kinds: Which frames, into a folder.
+            audio: Whether the study given away holds the user's own audio too.
 
         Returns:
-            The folder, which then holds one CSV and one Parquet file per frame. Texts that a spreadsheet would take
-            for formulas are preceded by an apostrophe in CSV.
+            The file, or the folder, which then holds one CSV and one Parquet file per frame. Texts that a spreadsheet
+            would take for formulas are preceded by an apostrophe in CSV.
+
+        Raises:
+            StudyError: If it cannot be written, or audio is missing or has changed.
         """
         from realtime_lab.sweep.exports import write_frames
+        from realtime_lab.sweep.sharing import share_study
+
+        if Path(path).suffix == ".sqlite":
+            return share_study(self.path, Path(path), audio)
 
         frames = {"trials": self.trials_df, "turns": self.turns_df}
         frames |= {"responses": self.responses_df, "tokens": self.tokens_df}

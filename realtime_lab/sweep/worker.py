@@ -57,6 +57,8 @@ class TrialTask:
     """The target's spec, such as `mocked()`; picklable."""
     screen: bool = False
     """Whether turn detection alone is asked for, which may need no session."""
+    keep: bool = True
+    """Whether a mocked session's recording is kept; without it, its checksum is, and the session can be held again."""
     check: bool = False
     """Whether a screen holds the session all the same, to compare."""
 
@@ -66,7 +68,7 @@ class PackedRecording:
     """A recording's bytes, compressed, with their check."""
 
     data: bytes
-    """zlib-compressed `recording_to_bytes`."""
+    """zlib-compressed `recording_to_bytes`; empty where only its checksum is kept."""
     size: int
     """Bytes before compression."""
     sha256: str
@@ -207,8 +209,9 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
         raise recording
     header = recording.header
     effective = None if header.effective is None else _canonical(header.effective)
-    packed = pack_recording(recording)
-    if header.outcome != "complete":
+    complete = header.outcome == "complete"
+    packed = pack_recording(recording, keep=task.keep or not complete or isinstance(task.target, Live))
+    if not complete:
         reason = header.failure or f"the session ended as {header.outcome}"
         return TrialResult(
             task.index,
@@ -235,7 +238,7 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def pack_recording(recording: Recording) -> PackedRecording:
-    """Compress a recording for the store."""
+def pack_recording(recording: Recording, keep: bool = True) -> PackedRecording:
+    """Compress a recording for the store, or take its checksum alone."""
     data = recording_to_bytes(recording)
-    return PackedRecording(zlib.compress(data, 6), len(data), hashlib.sha256(data).hexdigest())
+    return PackedRecording(zlib.compress(data, 6) if keep else b"", len(data), hashlib.sha256(data).hexdigest())

@@ -1,0 +1,46 @@
+"""Holding a mocked session again, to have the recording that its study kept only the checksum of."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from realtime_lab.errors import StudyError
+from realtime_lab.recording import recording_to_bytes
+from realtime_lab.session import Mocked, run_session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realtime_lab.sweep.plan import SweepPlan
+
+__all__ = ["recreated"]
+
+
+def recreated(path: Path, plan: SweepPlan, number: int, sha256: str) -> bytes:
+    """The bytes of a mocked trial's recording, made again.
+
+    Args:
+        path: The study, for messages.
+        plan: Its plan.
+        number: The trial's number.
+        sha256: Checksum of the recording when it was made.
+
+    Raises:
+        StudyError: If the recording that is made is another one, or its target is not mocked.
+        AudioError: If the script's audio is not where it was.
+    """
+    trial = plan.trials[number]
+    target = next(target for target in plan.answering if target.name == trial.target)
+    script = next(script for script in plan.scripts if script.id == trial.script_id)
+    if not isinstance(target, Mocked):
+        raise StudyError(f"the recording of trial {trial.key} of {path} is not in it, and {target.name} is not mocked")
+    recording = run_session(trial.config, script, target, condition=trial.condition, seed=trial.seed)
+    data = recording_to_bytes(recording)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StudyError(
+            f"the recording of trial {trial.key} of {path} was not kept, and this version of the package or this "
+            "machine makes another one of the same session",
+            path,
+        )
+    return data

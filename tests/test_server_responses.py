@@ -200,6 +200,8 @@ def test_input_stands_in_for_the_conversation():
         ({"input": [3]}, "invalid_type", "response.input[0]"),
         ({"input": [{"type": "item_reference", "id": "nobody"}]}, "invalid_value", "response.input[0].id"),
         ({"input": [{"type": "message", "role": "user"}]}, "missing_required_parameter", "response.input[0].content"),
+        ({"max_output_tokens": 9999}, "integer_above_max_value", "response.max_output_tokens"),
+        ({"audio": {"output": {"speed": 0.1}}}, "decimal_below_min_value", "response.audio.output.speed"),
         ({"audio": {"output": {"speed": 9}}}, "decimal_above_max_value", "response.audio.output.speed"),
         (
             {"audio": {"output": {"format": {"type": "audio/pcmu"}}}},

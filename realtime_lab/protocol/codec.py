@@ -14,7 +14,16 @@ import msgspec
 from realtime_lab.errors import ProtocolError
 from realtime_lab.protocol.events import AnyEvent, ClientEvent, Event, ServerEvent, UnknownEvent
 
-__all__ = ["FLAT_NAMES", "decode_client", "decode_server", "encode", "event_from_builtins", "event_to_builtins"]
+__all__ = [
+    "CLIENT_TYPES",
+    "FLAT_NAMES",
+    "SERVER_TYPES",
+    "decode_client",
+    "decode_server",
+    "encode",
+    "event_from_builtins",
+    "event_to_builtins",
+]
 
 MAX_FRAME_BYTES = 22 * 1024 * 1024
 """15 MiB of audio in base64, with room for the rest of the frame: the service's own limit."""
@@ -134,4 +143,8 @@ def _tags(union: object) -> set[str]:
     return {str(member.__struct_config__.tag) for member in getattr(union, "__args__", ())}
 
 
-_KNOWN_TYPES = _tags(ServerEvent) | _tags(ClientEvent)
+CLIENT_TYPES = frozenset(_tags(ClientEvent))
+"""Types of the events a client may send."""
+SERVER_TYPES = frozenset(_tags(ServerEvent))
+"""Types of the events a server may send."""
+_KNOWN_TYPES = SERVER_TYPES | CLIENT_TYPES

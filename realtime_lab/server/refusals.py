@@ -9,6 +9,7 @@ import msgspec
 
 from realtime_lab.errors import Problem
 from realtime_lab.protocol import events as ev
+from realtime_lab.protocol.codec import CLIENT_TYPES
 
 __all__ = ["Refusal", "in_words", "refusal_of"]
 
@@ -48,7 +49,7 @@ def in_words(problem: Problem, where: str) -> str:
 def refusal_of(event: ev.UnknownEvent) -> Refusal:
     """Why a frame could not be read as an event, from what its decoder said."""
     kind, event_id = event.type[:_MAX_TYPE_CHARACTERS], _event_id(event.raw)
-    if not event.problem:
+    if not event.problem or event.type not in CLIENT_TYPES:
         return Refusal("invalid_value", f"Unsupported event type: '{kind}'.", "type", event_id)
     place = _PLACE.search(event.problem)
     path = "" if place is None else place[1]

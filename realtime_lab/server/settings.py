@@ -25,6 +25,11 @@ from realtime_lab.server.tool_calls import unknown_choice
 __all__ = ["Settings", "TurnDetection", "checked_session", "endpoint_rule", "unsupported"]
 
 SESSION_TYPES = ("realtime", "transcription")
+_FIELDS = (
+    "type model output_modalities instructions max_output_tokens audio include tools tool_choice tracing truncation "
+    "prompt reasoning parallel_tool_calls temperature"
+).split()
+"""What an update may name at its top; the older names, which configurations read too, are refused."""
 NO_VAD_MODELS = ("gpt-live-transcribe", "gpt-realtime-whisper")
 """Recognisers that refuse turn detection in a transcription session: the client commits."""
 _SEMANTIC_DEFAULTS = {
@@ -185,6 +190,9 @@ def _first_problem(session_json: str) -> Problem | None:
     session = json.loads(session_json)
     if "type" not in session:
         return Problem("type", None, "'realtime'", "session.type is required", "missing_required_parameter")
+    foreign = next((name for name in session if name not in _FIELDS), None)
+    if foreign is not None:
+        return Problem(foreign[:100], "...", f"one of {', '.join(_FIELDS)}", code="unknown_parameter")
     if session["type"] not in SESSION_TYPES:
         return Problem("type", session["type"], " or ".join(map(repr, SESSION_TYPES)))
     try:

@@ -184,6 +184,8 @@ class Caller:
                 sent += [] if truncate is None else [truncate]
             case ev.SpeechStopped():
                 self._speech_open, self._hears_ends = False, True
+                if self._transcribes:
+                    self._untranscribed.add(event.item_id)
                 self._on_endpoint(t_ms if event.audio_end_ms is None else event.audio_end_ms, t_ms)
             case ev.InputAudioCommitted():
                 self._on_committed(event.item_id, t_ms)

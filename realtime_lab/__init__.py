@@ -50,19 +50,8 @@ if TYPE_CHECKING:
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
     from realtime_lab.recording import Recording, import_recording
     from realtime_lab.report import listen, report
-    from realtime_lab.server import Profile
     from realtime_lab.session import azure, live, mocked, openai, run_session
-    from realtime_lab.sweep import (
-        Confirm,
-        Study,
-        SweepPlan,
-        SweepRun,
-        compare,
-        fit_profile,
-        run_stages,
-        run_sweep,
-        start_sweep,
-    )
+    from realtime_lab.sweep import Confirm, Study, SweepPlan, SweepRun, compare, run_stages, run_sweep, start_sweep
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
 __version__ = "0.1.0"
@@ -72,7 +61,6 @@ __all__ = [
     "ConfigPanel",
     "Confirm",
     "NoiseReduction",
-    "Profile",
     "Recording",
     "RunPanel",
     "Script",
@@ -92,7 +80,6 @@ __all__ = [
     "compare",
     "errors",
     "explore",
-    "fit_profile",
     "import_recording",
     "listen",
     "live",
@@ -130,19 +117,8 @@ _NAMES_OF = {
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
     "recording": ("Recording", "import_recording"),
     "report": ("listen", "report"),
-    "server": ("Profile",),
     "session": ("azure", "live", "mocked", "openai", "run_session"),
-    "sweep": (
-        "Confirm",
-        "Study",
-        "SweepPlan",
-        "SweepRun",
-        "compare",
-        "fit_profile",
-        "run_stages",
-        "run_sweep",
-        "start_sweep",
-    ),
+    "sweep": ("Confirm", "Study", "SweepPlan", "SweepRun", "compare", "run_stages", "run_sweep", "start_sweep"),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -184,8 +184,16 @@ def serve(
     ] = "documented",
     seed: Annotated[int, typer.Option(min=0, help="Decides what its sessions draw.")] = 0,
     key_env: Annotated[str | None, typer.Option(help="Environment variable with the only key to accept.")] = None,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Print what it does of the protocol, with the test of each, and end.")
+    ] = False,
 ) -> None:
     """Serve the mocked service on 127.0.0.1 for any Realtime client, until Ctrl-C."""
+    if conformance:
+        from realtime_lab.server.conformance import conformance_table
+
+        typer.echo(conformance_table(), nl=False)
+        return
     from realtime_lab.server.command import serve_until_interrupted
 
     with _plain_ends():

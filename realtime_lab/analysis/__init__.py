@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
     from realtime_lab.analysis.decomposition import latency_parts
     from realtime_lab.analysis.dose import DoseResponse, dose_response
+    from realtime_lab.analysis.effects import interaction, main_effects
     from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
+    from realtime_lab.analysis.front import operating_points, pareto
+    from realtime_lab.analysis.multiple import benjamini_hochberg, holm
+    from realtime_lab.analysis.power import PowerPlan, plan_power
     from realtime_lab.analysis.rows import SessionRows, session_rows
+    from realtime_lab.analysis.stability import aa_check
     from realtime_lab.analysis.stats import QuantileEstimate, exact_interval, quantile, wilson_interval
     from realtime_lab.analysis.summary import summary
+    from realtime_lab.analysis.survival import kaplan_meier, latency_quantiles
 
 __all__ = [
     "METRICS_VERSION",
@@ -26,13 +32,24 @@ __all__ = [
     "Column",
     "DoseResponse",
     "HoldShare",
+    "PowerPlan",
     "QuantileEstimate",
     "SessionRows",
+    "aa_check",
+    "benjamini_hochberg",
     "dose_response",
     "events_df",
     "exact_interval",
     "holds_cut_by_silence",
+    "holm",
+    "interaction",
+    "kaplan_meier",
     "latency_parts",
+    "latency_quantiles",
+    "main_effects",
+    "operating_points",
+    "pareto",
+    "plan_power",
     "quantile",
     "rate_by_blocks",
     "responses_df",
@@ -49,10 +66,16 @@ _NAMES_OF = {
     "columns": ("METRICS_VERSION", "Column"),
     "decomposition": ("latency_parts",),
     "dose": ("DoseResponse", "dose_response"),
+    "effects": ("interaction", "main_effects"),
     "endpointing": ("HoldShare", "holds_cut_by_silence"),
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),
+    "front": ("operating_points", "pareto"),
+    "multiple": ("benjamini_hochberg", "holm"),
+    "power": ("PowerPlan", "plan_power"),
     "rows": ("SessionRows", "session_rows"),
+    "stability": ("aa_check",),
     "stats": ("QuantileEstimate", "exact_interval", "quantile", "wilson_interval"),
+    "survival": ("kaplan_meier", "latency_quantiles"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 

@@ -2,8 +2,9 @@
 
 A choice is made in one acoustic condition (what it does in the others stands beside it). The settings that keep every
 limit are candidates; the one with the lowest value leads; those in its `confidence_set` are rivals. There is a winner
-only without rivals, with enough turns, and where people or two channels said where speech is: automatic labels give
-provisional figures and never crown one. Whatever the outcome, one plain sentence says it.
+only without rivals, with enough turns, when the choice on one half of the scripts stays what it is on the other (see
+`stability`), and where people or two channels said where speech is: automatic labels give provisional figures and
+never crown one. Whatever the outcome, one plain sentence says it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from realtime_lab.analysis.choice_sample import (
 from realtime_lab.analysis.choice_values import Best, Figure, Outcome, Rival
 from realtime_lab.analysis.choice_where import Limit, Where, parse_where
 from realtime_lab.analysis.choice_words import column_of, label_of, plural, setting_words
+from realtime_lab.analysis.grid import Grid
+from realtime_lab.analysis.stability import SplitHalf, split_half
 from realtime_lab.analysis.summary import summary
 from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
 
@@ -178,11 +181,18 @@ class _Question(NamedTuple):
         leader = min(finite, key=self._order)
         blocks = self.sample.blocks()
         rivals, near = self._rivals(leader, finite, blocks), self._near(leader, keeping)
-        undecided = bool(rivals) or blocks.total < MIN_BLOCKS
+        halves = None if rivals or blocks.total < MIN_BLOCKS else self._halves(blocks)
+        undecided = halves is None or not halves.stable
         outcome: Outcome = "provisional" if self.provisional else "undecided" if undecided else "best"
-        sentence = self._sentence(leader, len(finite), rivals, near, blocks)
+        sentence = self._sentence(leader, len(finite), rivals, near, blocks, halves)
         best = self._best(outcome, leader, len(keeping), sentence)
-        return replace(best, setting=self._setting(leader), rivals=rivals, near=near)
+        return replace(best, setting=self._setting(leader), rivals=rivals, near=near, split_half=halves)
+
+    def _halves(self, blocks: Blocks) -> SplitHalf:
+        """Whether a choice on half of the speech stays what it was on the other half."""
+        given, none = self.sample, np.zeros((0, blocks.total), dtype=np.int64)
+        grid = Grid(given.turns, given.responses, given.groups, blocks, self.condition, none)
+        return split_half(grid, given.minimize, self.limits, seed=given.seed)
 
     def _setting(self, number: int) -> dict[str, Any]:
         return self.sample.groups.settings[number]
@@ -259,7 +269,13 @@ class _Question(NamedTuple):
         return figures_of(self.rows[number], *wanted)[: len(wanted)]
 
     def _sentence(
-        self, leader: int, candidates: int, rivals: Sequence[Rival], near: Sequence[Rival], blocks: Blocks
+        self,
+        leader: int,
+        candidates: int,
+        rivals: Sequence[Rival],
+        near: Sequence[Rival],
+        blocks: Blocks,
+        halves: SplitHalf | None,
     ) -> str:
         figures = ", ".join(figure.words for figure in self._told(leader))
         among = plural(candidates, "setting") + (f" with {self.limits.words}" if self.limits.limits else "")
@@ -272,6 +288,9 @@ class _Question(NamedTuple):
             parts.append(f"n too small to compare: {blocks.words} of {MIN_BLOCKS}, so this is undecided")
         elif rivals:
             parts.append(f"{plural(len(rivals), 'other')} cannot be told apart from it, so this is undecided")
+        elif halves is not None and not halves.stable:
+            what = "what half of the speech says holds on the other half only"
+            parts.append(f"{what} {halves.words}, so this is undecided")
         if near:
             parts.append(f"{plural(len(near), 'better one')} may keep the limits too")
         if self.provisional:

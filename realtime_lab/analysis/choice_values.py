@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from realtime_lab.analysis.choice_words import amount, interval, label_of, setting_words
+from realtime_lab.analysis.stability import SplitHalf
 from realtime_lab.config import SessionConfig
 
 __all__ = ["Best", "Figure", "Outcome", "Rival"]
 
 Outcome = Literal["best", "undecided", "provisional", "none", "n too small"]
-"""best: a winner. undecided: others cannot be told apart. provisional: automatic labels. none: no setting keeps the
-limits. n too small: no candidate has enough turns."""
+"""best: a winner. undecided: others cannot be told apart, or halves of the speech disagree. provisional: automatic
+labels. none: no setting keeps the limits. n too small: no candidate has enough turns."""
 
 
 class Figure(NamedTuple):
@@ -85,6 +86,8 @@ class Best:
     """The same figures in the other conditions."""
     config: SessionConfig | None = None
     """The leading setting's configuration."""
+    split_half: SplitHalf | None = None
+    """In how many splits of the speech the choice stays what it is; None where it was not asked."""
 
     @property
     def decided(self) -> bool:

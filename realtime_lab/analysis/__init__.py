@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.stats import QuantileEstimate, exact_interval, quantile, wilson_interval
     from realtime_lab.analysis.summary import summary
     from realtime_lab.analysis.survival import kaplan_meier, latency_quantiles
+    from realtime_lab.analysis.word_calibration import calibration_df
+    from realtime_lab.analysis.words import words_df, words_frame
 
 __all__ = [
     "METRICS_VERSION",
@@ -37,6 +39,7 @@ __all__ = [
     "SessionRows",
     "aa_check",
     "benjamini_hochberg",
+    "calibration_df",
     "dose_response",
     "events_df",
     "exact_interval",
@@ -59,6 +62,8 @@ __all__ = [
     "trials_df",
     "turns_df",
     "wilson_interval",
+    "words_df",
+    "words_frame",
 ]
 
 _NAMES_OF = {
@@ -76,6 +81,8 @@ _NAMES_OF = {
     "stability": ("aa_check",),
     "stats": ("QuantileEstimate", "exact_interval", "quantile", "wilson_interval"),
     "survival": ("kaplan_meier", "latency_quantiles"),
+    "word_calibration": ("calibration_df",),
+    "words": ("words_df", "words_frame"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 

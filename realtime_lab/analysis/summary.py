@@ -31,6 +31,7 @@ from realtime_lab.analysis.columns import (
     setting_names,
 )
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL, wilson_bounds
+from realtime_lab.analysis.summary_transcription import TRANSCRIPTION, transcription_counts, transcription_rates
 from realtime_lab.errors import RealtimeLabError
 
 __all__ = ["QUANTILES", "SUMMARY", "default_by", "summary"]
@@ -59,6 +60,13 @@ _RATES = (
     ("turn_cutoff_rate", "n_cut", "n_decided", "decided turns with a cut over decided turns", True),
     ("answered_rate", "n_answered", "n_decided", "answered over decided turns", False),
     ("false_start_rate", "n_false_start_turns", "n_decided", "decided turns with a false start over those", True),
+    (
+        "hallucination_rate",
+        "n_hallucinations",
+        "n_silent_transcripts",
+        "transcripts with words in them, over transcripts of items in which nobody speaks",
+        True,
+    ),
 )
 _TRUNCATED = ("truncated_rate", "n_truncated", "n_responses", "responses that hit max_output_tokens over all", True)
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "output_audio_tokens")
@@ -107,6 +115,7 @@ def summary(
         per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
         data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
     data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
+    data |= _transcription_columns(turns, groups, confidence)
     data["metrics_version"] = _int(np.full(groups.count, METRICS_VERSION))
     return pd.concat([groups.keys, pd.DataFrame(data)], axis=1)
 
@@ -173,6 +182,8 @@ def _turn_shares(turns: pd.DataFrame) -> dict[str, NDArray[Any]]:
     }
     for name in ("n_holds", "n_cut_holds", "n_premature", "false_starts"):
         shares[name.removeprefix("n_")] = np.where(measured, _whole(turns, name), 0)
+    for name in ("n_silent_transcripts", "n_hallucinations"):
+        shares[name.removeprefix("n_")] = _whole(turns, name)
     return shares
 
 
@@ -211,6 +222,20 @@ def _rate_columns(
     rate = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
     columns: dict[str, Any] = {numerator: _int(above), denominator: _int(below)}
     return columns | {name: _float(rate), f"{name}_low": _float(low), f"{name}_high": _float(high)}
+
+
+def _transcription_columns(turns: pd.DataFrame, groups: _Groups, confidence: float) -> dict[str, Any]:
+    counts = transcription_counts(turns, groups.codes, groups.count)
+    rates, voices, notes = transcription_rates(turns, groups.codes, counts, confidence)
+    data: dict[str, Any] = {}
+    for entry in TRANSCRIPTION:
+        if entry.name in rates:
+            data[entry.name] = _float(rates[entry.name])
+        elif entry.name == "wer_note":
+            data[entry.name] = pd.array(notes, dtype="string")
+        else:
+            data[entry.name] = _int(voices if entry.name == "n_wer_voices" else counts[entry.name])
+    return data
 
 
 class _Sample(NamedTuple):
@@ -352,6 +377,7 @@ def _declared() -> tuple[Column, ...]:
     columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn]
     columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
     columns.append(Column("note", "str", "which quantiles have too few turns"))
+    columns += TRANSCRIPTION
     columns.append(Column("metrics_version", "int", "version of the metrics' definitions"))
     # A count that is also a numerator keeps its first place and meaning.
     unique: dict[str, Column] = {}

@@ -121,6 +121,29 @@ class Study:
         """One row per transcription token that came with a log-probability, in plan order."""
         return self._rows("tokens")
 
+    def words_df(self) -> pd.DataFrame:
+        """One row per word of every transcript, and per word of a reference that was not recognised, in plan order."""
+        from realtime_lab.analysis.words import words_frame
+
+        return words_frame(self.turns_df(), self.tokens_df())
+
+    def calibration_df(
+        self, by: str | Iterable[str] | None = None, *, confidence: str = "confidence", seed: int = 0
+    ) -> pd.DataFrame:
+        """Whether word confidences tell right words from wrong ones and are as high as they should be.
+
+        Args:
+            by: Columns to group by; None: every swept setting, the condition and the target.
+            confidence: `confidence` (product over a word's tokens), `confidence_min` or `confidence_geometric`.
+            seed: Decides the simulated null band.
+
+        Raises:
+            RealtimeLabError: If a column is missing.
+        """
+        from realtime_lab.analysis.word_calibration import calibration_df
+
+        return calibration_df(self.words_df(), by, confidence=confidence, seed=seed)
+
     def events_df(self, trial: str | int | Trial) -> pd.DataFrame:
         """Every event of one trial's session, appends of audio included.
 
@@ -278,7 +301,7 @@ class Study:
             return share_study(self.path, Path(path), audio)
 
         frames = {"trials": self.trials_df, "turns": self.turns_df}
-        frames |= {"responses": self.responses_df, "tokens": self.tokens_df}
+        frames |= {"responses": self.responses_df, "tokens": self.tokens_df, "words": self.words_df}
         unknown = [kind for kind in kinds if kind not in frames]
         if unknown:
             raise StudyError(f"there are no {unknown[0]!r} to export: allowed are {', '.join(frames)}", self.path)

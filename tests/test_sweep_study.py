@@ -178,8 +178,8 @@ def test_export_is_safe_in_a_spreadsheet_and_whole_in_parquet(study, tmp_path):
     whole = pd.read_parquet(folder / "turns.parquet")
     assert whole.transcript.tolist() == study.turns_df().transcript.tolist()
     assert len(list(folder.iterdir())) == 8
-    with pytest.raises(StudyError, match="no 'words' to export"):
-        study.export(tmp_path, ["words"])
+    with pytest.raises(StudyError, match="no 'songs' to export"):
+        study.export(tmp_path, ["songs"])
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match="cannot be written"):
         study.export(tmp_path / "file")

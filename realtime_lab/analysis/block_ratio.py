@@ -23,6 +23,7 @@ __all__ = ["MIN_VOICES", "BlockRatio", "blocks_of", "ratio_over_blocks"]
 MIN_VOICES = 3
 """Below this many blocks there is no interval: with two it says nothing."""
 
+_MOST_CELLS = 4_000_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -68,10 +69,12 @@ def ratio_over_blocks(
         positive: The ratio cannot be negative; its interval is then symmetric on a log scale. One of 0 has none.
         confidence: Two-sided, with equal tails.
     """
-    width = int(blocks.max(initial=-1)) + 1
-    cells, inverse = np.unique(groups * max(width, 1) + blocks, return_inverse=True)
-    tops, bottoms = (np.bincount(inverse, weights=values, minlength=len(cells)) for values in (above, below))
-    of_group = cells // max(width, 1)
+    width = int(blocks.max(initial=0)) + 1
+    key, cells = groups * width + blocks, np.arange(count * width)
+    if len(cells) > _MOST_CELLS:
+        cells, key = np.unique(key, return_inverse=True)
+    tops, bottoms = (np.bincount(key, weights=values, minlength=len(cells)) for values in (above, below))
+    of_group = cells // width
     total, whole = (np.bincount(of_group, weights=values, minlength=count) for values in (tops, bottoms))
     n_blocks = np.bincount(of_group, weights=bottoms > 0, minlength=count).astype(np.int64)
     with np.errstate(divide="ignore", invalid="ignore"):

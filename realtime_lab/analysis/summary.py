@@ -31,7 +31,7 @@ from realtime_lab.analysis.columns import (
     setting_names,
 )
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL, wilson_bounds
-from realtime_lab.analysis.summary_transcription import TRANSCRIPTION, transcription_counts, transcription_rates
+from realtime_lab.analysis.summary_transcription import TRANSCRIPTION, Transcripts
 from realtime_lab.errors import RealtimeLabError
 
 __all__ = ["QUANTILES", "SUMMARY", "default_by", "summary"]
@@ -115,7 +115,7 @@ def summary(
         per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
         data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
     data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
-    data |= _transcription_columns(turns, groups, confidence)
+    data |= _transcription_columns(turns, shares["decided"], groups, confidence)
     data["metrics_version"] = _int(np.full(groups.count, METRICS_VERSION))
     return pd.concat([groups.keys, pd.DataFrame(data)], axis=1)
 
@@ -192,7 +192,7 @@ def _effects(
 ) -> NDArray[np.float64]:
     """Design effect of a rate of turns in each group."""
     above, below = (shares.get(name.removeprefix("n_")) for name in (numerator, denominator))
-    if above is None or below is None or not speech.repeated.any():
+    if above is None or below is None or not speech.repeated.any() or not below.any():
         return np.ones(count)
     return rate_effects(above.astype(np.float64), below.astype(np.float64), speech)
 
@@ -224,9 +224,12 @@ def _rate_columns(
     return columns | {name: _float(rate), f"{name}_low": _float(low), f"{name}_high": _float(high)}
 
 
-def _transcription_columns(turns: pd.DataFrame, groups: _Groups, confidence: float) -> dict[str, Any]:
-    counts = transcription_counts(turns, groups.codes, groups.count)
-    rates, voices, notes = transcription_rates(turns, groups.codes, counts, confidence)
+def _transcription_columns(
+    turns: pd.DataFrame, decided: NDArray[np.bool_], groups: _Groups, confidence: float
+) -> dict[str, Any]:
+    transcripts = Transcripts(turns, decided, groups.codes, groups.count)
+    counts = transcripts.counts()
+    rates, voices, notes = transcripts.rates(counts, confidence)
     data: dict[str, Any] = {}
     for entry in TRANSCRIPTION:
         if entry.name in rates:

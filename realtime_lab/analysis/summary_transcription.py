@@ -6,6 +6,7 @@ their insertions neither; turns that should have a transcript and have none to s
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from realtime_lab.analysis.block_ratio import MIN_VOICES, BlockRatio, blocks_of,
 from realtime_lab.analysis.columns import Column
 from realtime_lab.analysis.stats import CONFIDENCE
 
-__all__ = ["TRANSCRIPTION", "transcription_counts", "transcription_rates"]
+__all__ = ["TRANSCRIPTION", "Transcripts"]
 
 Floats = NDArray[np.float64]
 _EDITS = ("n_hits", "n_substitutions", "n_deletions", "n_insertions")
+_CHARACTERS = ("n_ref_characters", "n_character_errors")
 
 
 def _interval_docs(name: str) -> tuple[Column, Column]:
@@ -55,77 +57,99 @@ TRANSCRIPTION = (
 """Columns of a summary about transcripts, but for the rate of hallucinations."""
 
 
-def transcription_counts(turns: pd.DataFrame, codes: NDArray[Any], count: int) -> dict[str, NDArray[np.int64]]:
-    """Integer columns per group.
+class Transcripts:
+    """The columns of a turns frame that summaries of transcripts are made of, read once.
 
     Args:
         turns: A turns frame.
+        decided: Which turns are answered or missed; others are in no figure.
         codes: Group of each row.
         count: How many groups there are.
     """
-    decided = _decided(turns)
-    by_words, by_characters = decided & ~np.isnan(_values(turns, "wer")), decided & ~np.isnan(_values(turns, "cer"))
-    asked = _values(turns, "awaits_transcription") == 1
-    told = turns["reference_text"].notna().to_numpy(dtype=bool) if "reference_text" in turns else asked
-    unscored = decided & asked & told & np.isnan(_values(turns, "n_ref_characters"))
-    sampled = {name: np.where(by_words, _values(turns, name), 0) for name in ("n_ref_words", *_EDITS)}
-    sampled |= {
-        name: np.where(by_characters, _values(turns, name), 0) for name in ("n_ref_characters", "n_character_errors")
-    }
-    sampled |= {"n_tokens": np.where(decided, _values(turns, "n_tokens"), 0)}
-    sampled |= {"n_scored": (by_words | by_characters).astype(float), "n_unscored": unscored.astype(float)}
-    sums = {
-        name: np.bincount(codes, weights=np.nan_to_num(values), minlength=count).astype(np.int64)
-        for name, values in sampled.items()
-    }
-    sums["n_word_errors"] = sums["n_substitutions"] + sums["n_deletions"] + sums["n_insertions"]
-    return sums
 
+    def __init__(self, turns: pd.DataFrame, decided: NDArray[np.bool_], codes: NDArray[Any], count: int) -> None:
+        self._turns, self._decided = turns, decided
+        self._codes, self._count = codes.astype(np.int64), count
+        names = ("wer", "cer", "mean_logprob", "n_tokens", "n_ref_words", *_EDITS, *_CHARACTERS)
+        self._columns = {name: _values(turns, name) for name in names if name in turns.columns}
 
-def transcription_rates(
-    turns: pd.DataFrame, codes: NDArray[Any], counts: dict[str, NDArray[np.int64]], confidence: float = CONFIDENCE
-) -> tuple[dict[str, Floats], NDArray[np.int64], list[str | None]]:
-    """Pooled rates per group with their intervals, how many voices they are over, and what there is to say.
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        """Integer columns per group."""
+        by_words, by_characters = self._scored("wer"), self._scored("cer")
+        sampled: dict[str, NDArray[Any]] = {name: self._where(by_words, name) for name in ("n_ref_words", *_EDITS)}
+        sampled |= {name: self._where(by_characters, name) for name in _CHARACTERS}
+        sampled |= {"n_tokens": self._where(self._decided, "n_tokens"), "n_scored": by_words | by_characters}
+        sampled["n_unscored"] = self._unscored()
+        sums = {name: self._sums(values) for name, values in sampled.items()}
+        sums["n_word_errors"] = sums["n_substitutions"] + sums["n_deletions"] + sums["n_insertions"]
+        return sums
 
-    Args:
-        turns: A turns frame.
-        codes: Group of each row.
-        counts: What `transcription_counts` gave.
-        confidence: Of each interval, two-sided.
-    """
-    count = len(counts["n_ref_words"])
-    wer, kind = _pooled(turns, codes, count, "wer", confidence)
-    cer, _ = _pooled(turns, codes, count, "cer", confidence)
-    sure, _ = _pooled(turns, codes, count, "mean_logprob", confidence)
-    hits, errors, said = (counts[name].astype(float) for name in ("n_hits", "n_word_errors", "n_ref_words"))
-    heard = hits + counts["n_substitutions"] + counts["n_insertions"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mer = np.where(said > 0, errors / (hits + errors), np.nan)
-        wil = np.where(said > 0, 1.0 - np.where(heard > 0, hits * hits / (said * heard), 0.0), np.nan)
-    rates = {"mer": mer, "wil": wil}
-    for name, found in (("wer", wer), ("cer", cer), ("mean_logprob", sure)):
-        rates |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    notes = [_note(wer, kind, group) for group in range(count)]
-    return rates, wer.n_blocks, notes
+    def rates(
+        self, counts: dict[str, NDArray[np.int64]], confidence: float = CONFIDENCE
+    ) -> tuple[dict[str, Floats], NDArray[np.int64], list[str | None]]:
+        """Pooled rates per group with their intervals, how many voices they are over, and what there is to say.
 
+        Args:
+            counts: What `counts` gave.
+            confidence: Of each interval, two-sided.
+        """
+        hits, errors, said = (counts[name].astype(float) for name in ("n_hits", "n_word_errors", "n_ref_words"))
+        heard = hits + counts["n_substitutions"] + counts["n_insertions"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mer = np.where(said > 0, errors / (hits + errors), np.nan)
+            wil = np.where(said > 0, 1.0 - np.where(heard > 0, hits * hits / (said * heard), 0.0), np.nan)
+        rates = {"mer": mer, "wil": wil}
+        pooled = {name: self._pooled(name, confidence) for name in ("wer", "cer", "mean_logprob")}
+        for name, found in pooled.items():
+            rates |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        notes = [_note(pooled["wer"], self._blocks[1], group) for group in range(self._count)]
+        return rates, pooled["wer"].n_blocks, notes
 
-def _pooled(
-    turns: pd.DataFrame, codes: NDArray[Any], count: int, name: str, confidence: float
-) -> tuple[BlockRatio, str]:
-    mask = _decided(turns) & ~np.isnan(_values(turns, name))
-    rows = turns[mask] if not mask.all() else turns
-    blocks, kind = blocks_of(rows)
-    if name == "wer":
-        below = _values(rows, "n_ref_words")
-        above = sum((_values(rows, part) for part in _EDITS[1:]), np.zeros(len(rows)))
-    elif name == "cer":
-        above, below = _values(rows, "n_character_errors"), _values(rows, "n_ref_characters")
-    else:
-        below = _values(rows, "n_tokens")
-        above = below * _values(rows, "mean_logprob")
-    groups = codes[mask].astype(np.int64)
-    positive = name != "mean_logprob"
-    return ratio_over_blocks(groups, blocks, above, below, count, positive=positive, confidence=confidence), kind
+    @cached_property
+    def _blocks(self) -> tuple[NDArray[np.int64], str]:
+        return blocks_of(self._turns)
+
+    def _pooled(self, name: str, confidence: float) -> BlockRatio:
+        mask = self._scored(name)
+        if not mask.any():
+            missing = np.full(self._count, np.nan)
+            return BlockRatio(missing, missing, missing, np.zeros(self._count, dtype=np.int64))
+        if name == "wer":
+            below = self._where(mask, "n_ref_words")
+            above = sum((self._where(mask, part) for part in _EDITS[1:]), np.zeros(len(mask)))
+        elif name == "cer":
+            below, above = (self._where(mask, part) for part in _CHARACTERS)
+        else:
+            below = self._where(mask, "n_tokens")
+            above = below * self._where(mask, "mean_logprob")
+        positive = name != "mean_logprob"
+        return ratio_over_blocks(
+            self._codes, self._blocks[0], above, below, self._count, positive=positive, confidence=confidence
+        )
+
+    def _scored(self, name: str) -> NDArray[np.bool_]:
+        if name not in self._columns:
+            return np.zeros(len(self._decided), dtype=bool)
+        return self._decided & ~np.isnan(self._columns[name])
+
+    def _where(self, mask: NDArray[np.bool_], name: str) -> Floats:
+        return np.where(mask, np.nan_to_num(self._columns[name]), 0.0) if name in self._columns else np.zeros(len(mask))
+
+    def _unscored(self) -> NDArray[np.bool_]:
+        if "awaits_transcription" not in self._turns.columns:
+            return np.zeros(len(self._decided), dtype=bool)
+        asked: NDArray[np.bool_] = self._decided & (_values(self._turns, "awaits_transcription") == 1)
+        if not asked.any() or "reference_text" not in self._turns.columns:
+            return np.zeros(len(asked), dtype=bool)
+        told = np.asarray(self._turns["reference_text"].notna(), dtype=bool)
+        empty = self._columns.get("n_ref_characters", np.ones(len(told))) == 0
+        found: NDArray[np.bool_] = asked & told & ~empty & ~self._scored("cer") & ~self._scored("wer")
+        return found
+
+    def _sums(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        if not values.any():
+            return np.zeros(self._count, dtype=np.int64)
+        return np.bincount(self._codes, weights=values, minlength=self._count).astype(np.int64)
 
 
 def _note(found: BlockRatio, kind: str, group: int) -> str | None:
@@ -137,12 +161,6 @@ def _note(found: BlockRatio, kind: str, group: int) -> str | None:
     return f"no interval for wer: no errors in {n} {kind}s"
 
 
-def _decided(turns: pd.DataFrame) -> NDArray[np.bool_]:
-    return turns["outcome"].isin(("answered", "missed")).to_numpy(dtype=bool)
-
-
 def _values(frame: pd.DataFrame, name: str) -> Floats:
     """A column as floats, NaN where it is missing."""
-    if name not in frame.columns:
-        return np.full(len(frame), np.nan)
     return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)

@@ -115,6 +115,8 @@ class LiveConnection:
                 self._timer.cancel()
             if self._wire is not None:
                 await self._wire.close()
+            if self._over.done():
+                self._over.exception()  # seen, also where another fault came first
 
     @property
     def began(self) -> bool:

@@ -84,6 +84,7 @@ __all__ = [
     "listen",
     "live",
     "load_labels",
+    "load_prices",
     "load_scripts",
     "mocked",
     "openai",

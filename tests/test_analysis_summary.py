@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_analysis_handmade import Hand, one_turn
 from test_analysis_rows import rich
 
-from realtime_lab.analysis.frames import responses_df, turns_df
+from realtime_lab.analysis.frames import responses_df, trials_df, turns_df
 from realtime_lab.analysis.stats import quantile, wilson_interval
 from realtime_lab.analysis.summary import SUMMARY, default_by, summary
 from realtime_lab.errors import RealtimeLabError
@@ -46,7 +46,8 @@ def one(*frames, **arguments):
 
 
 def test_every_column_of_a_summary_is_declared():
-    made = summary(turns_df(rich().build()), responses_df(rich().build()))
+    trials = trials_df(rich().build()).assign(state="complete", usd=0.25)
+    made = summary(turns_df(rich().build()), responses_df(rich().build()), trials=trials)
     assert list(made.columns)[2:] == [entry.name for entry in SUMMARY]
     dtypes = {"int": "Int64", "float": "Float64", "str": "string"}
     assert [str(made[entry.name].dtype) for entry in SUMMARY] == [dtypes[entry.dtype] for entry in SUMMARY]

@@ -70,12 +70,16 @@ _RATES = (
 )
 _TRUNCATED = ("truncated_rate", "n_truncated", "n_responses", "responses that hit max_output_tokens over all", True)
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "output_audio_tokens")
+_USD = Column(
+    "usd", "float", "USD of the group's sessions by the price table; null when one is not known", "USD", "", True
+)
 
 
 def summary(
     turns: pd.DataFrame,
     responses: pd.DataFrame | None = None,
     *,
+    trials: pd.DataFrame | None = None,
     by: str | Iterable[str] | None = None,
     quantiles: Sequence[float] = QUANTILES,
     confidence: float = CONFIDENCE,
@@ -85,6 +89,7 @@ def summary(
     Args:
         turns: A turns frame, such as `study.turns_df()`.
         responses: The responses frame of the same sessions; adds truncation and tokens.
+        trials: The trials frame of the same sessions; adds their cost, where `by` names columns of trials only.
         by: Columns to group by; None: every swept setting, the condition and the target. An empty list: one row.
         quantiles: Quantiles of the latencies; the other metrics get a median.
         confidence: Of each interval, two-sided.
@@ -114,6 +119,8 @@ def summary(
         data |= {name: _int(counts[name]) for name in _TOKENS}
         per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
         data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
+    if trials is not None:
+        data[_USD.name] = _float(_usd(trials, groups))
     data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
     data |= _transcription_columns(turns, shares["decided"], groups, confidence)
     data["metrics_version"] = _int(np.full(groups.count, METRICS_VERSION))
@@ -207,6 +214,16 @@ def _response_counts(responses: pd.DataFrame, groups: _Groups) -> dict[str, NDAr
     return {
         name: np.bincount(at, weights=value, minlength=groups.count).astype(np.int64) for name, value in values.items()
     }
+
+
+def _usd(trials: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
+    """What the complete trials of each group cost."""
+    if any(name not in trials.columns for name in groups.by):
+        return np.full(groups.count, np.nan)
+    complete = trials[(trials["state"] == "complete").fillna(False)]
+    codes = groups.codes_of(complete)
+    usd = complete["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
 
 
 def _rate_columns(
@@ -377,7 +394,7 @@ def _declared() -> tuple[Column, ...]:
         *((metric, QUANTILES) for metric in LATENCY_METRICS),
         *((metric, _MEDIAN) for metric in OTHER_METRICS),
     ]
-    columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn]
+    columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn, _USD]
     columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
     columns.append(Column("note", "str", "which quantiles have too few turns"))
     columns += TRANSCRIPTION

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from realtime_lab.sweep.chosen import compare
     from realtime_lab.sweep.confirm import Confirm
-    from realtime_lab.sweep.plan import Estimate, SweepPlan, Trial
+    from realtime_lab.sweep.estimate import Estimate
+    from realtime_lab.sweep.plan import SweepPlan, Trial
     from realtime_lab.sweep.pool import WorkerPool
+    from realtime_lab.sweep.prices import load_prices
     from realtime_lab.sweep.progress import Progress
     from realtime_lab.sweep.runner import SweepRun, run_sweep, start_sweep
     from realtime_lab.sweep.stages import Stages, run_stages
@@ -42,8 +44,10 @@ __all__ = [
 _NAMES_OF = {
     "chosen": ("compare",),
     "confirm": ("Confirm",),
-    "plan": ("Estimate", "SweepPlan", "Trial"),
+    "estimate": ("Estimate",),
+    "plan": ("SweepPlan", "Trial"),
     "pool": ("WorkerPool",),
+    "prices": ("load_prices",),
     "progress": ("Progress",),
     "runner": ("SweepRun", "run_sweep", "start_sweep"),
     "stages": ("Stages", "run_stages"),

@@ -12,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from realtime_lab.analysis.columns import KEYS, METRICS_VERSION
+from realtime_lab.analysis.cost import RESPONSE_USD, TRANSCRIPTION_USD, TRIAL_USD
 from realtime_lab.analysis.frames import DTYPES, frame_of_arrow
 from realtime_lab.config import FIELDS, SessionConfig
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
 from realtime_lab.sweep.content import axis_dtype
+from realtime_lab.sweep.costs import Billing, responses_usd, trials_usd
 from realtime_lab.sweep.records import plain_value
 from realtime_lab.sweep.tables import KINDS
 
@@ -76,7 +78,11 @@ def _key_columns(trials: Mapping[str, list[Any]], settings: Sequence[SettingColu
 
 
 def rows_frame(
-    kind: str, rows: pa.Table, trials: Mapping[str, list[Any]], settings: Sequence[SettingColumn]
+    kind: str,
+    rows: pa.Table,
+    trials: Mapping[str, list[Any]],
+    settings: Sequence[SettingColumn],
+    billing: Billing | None = None,
 ) -> pd.DataFrame:
     """The frame of one kind of rows.
 
@@ -85,11 +91,14 @@ def rows_frame(
         rows: As `StudyReader.rows` gives them.
         trials: As `StudyReader.trials` gives them.
         settings: As `setting_columns` gives them.
+        billing: What responses are priced by; adds their cost.
     """
     numbers = rows["trial_number"].combine_chunks()
     columns = [(name, values.take(numbers)) for name, values in _key_columns(trials, settings)]
     columns.append(("metrics_version", pa.repeat(pa.scalar(METRICS_VERSION, pa.int64()), rows.num_rows)))
     columns += [(entry.name, rows[entry.name]) for entry in KINDS[kind]]
+    if billing is not None:
+        columns.append((RESPONSE_USD.name, pa.array(responses_usd(rows, billing), pa.float64(), from_pandas=True)))
     return frame_of_arrow(pa.table([array for _, array in columns], names=[name for name, _ in columns]))
 
 
@@ -98,6 +107,8 @@ def trials_frame(
     trials: Mapping[str, list[Any]],
     settings: Sequence[SettingColumn],
     effective: Mapping[str, Mapping[str, Any]],
+    billing: Billing,
+    responses: pa.Table,
 ) -> pd.DataFrame:
     """One row per trial of the plan, run or not.
 
@@ -106,6 +117,8 @@ def trials_frame(
         trials: As `StudyReader.trials` gives them.
         settings: As `setting_columns` gives them.
         effective: Effective configurations by hash.
+        billing: What the trials are priced by.
+        responses: Rows of kind responses.
     """
     count = len(trials["trial"])
     columns = _key_columns(trials, settings)
@@ -119,6 +132,8 @@ def trials_frame(
         place[number] = row
     at = pa.array(place, pa.int64())
     columns += [(entry.name, rows[entry.name].combine_chunks().take(at)) for entry in KINDS["trials"]]
+    costs = zip((TRIAL_USD, TRANSCRIPTION_USD), trials_usd(rows, responses, billing), strict=True)
+    columns += [(entry.name, pa.array(usd, pa.float64(), from_pandas=True)) for entry, usd in costs]
     columns += _effective_columns(trials["effective"], effective)
     return frame_of_arrow(pa.table([array for _, array in columns], names=[name for name, _ in columns]))
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.check import Check
     from realtime_lab.analysis.choice_compare import Comparison
     from realtime_lab.analysis.choice_values import Best
+    from realtime_lab.analysis.cost import PriceTable
     from realtime_lab.recording import Recording
+    from realtime_lab.sweep.costs import Billing
     from realtime_lab.sweep.frames import SettingColumn
     from realtime_lab.sweep.plan import SweepPlan, Trial
 
@@ -97,25 +99,39 @@ class Study:
     def __len__(self) -> int:
         return sum(self.states().values())
 
-    def trials_df(self) -> pd.DataFrame:
+    def trials_df(self, prices: PriceTable | None = None) -> pd.DataFrame:
         """One row per trial of the plan, run or not: state, error, what its session added up to, `effective.<path>`.
 
-        The effective values are what the server said its configuration was, whether asked for or not.
+        The effective values are what the server said its configuration was, whether asked for or not; `differences`
+        says where it is not what was asked. A mocked session costs nothing: its `usd` is what its usage would cost.
+
+        Args:
+            prices: What `usd` is computed with, such as `rl.load_prices(path)`; None: the shipped price table.
         """
         from realtime_lab.sweep.frames import trials_frame
 
         with reading(self.path) as reader:
             trials, settings = reader.trials(), self._settings(reader)
             rows, effective = reader.rows("trials"), reader.effective()
-        return self._sound(lambda: trials_frame(rows, trials, settings, effective))
+            responses, billing = reader.rows("responses"), self._billing(reader, prices)
+        return self._sound(lambda: trials_frame(rows, trials, settings, effective, billing, responses))
 
     def turns_df(self) -> pd.DataFrame:
         """One row per reference turn of every complete trial, in plan order."""
         return self._rows("turns")
 
-    def responses_df(self) -> pd.DataFrame:
-        """One row per response of every complete trial, in plan order."""
-        return self._rows("responses")
+    def responses_df(self, prices: PriceTable | None = None) -> pd.DataFrame:
+        """One row per response of every complete trial, in plan order.
+
+        Args:
+            prices: What `usd` is computed with; None: the shipped price table.
+        """
+        from realtime_lab.sweep.frames import rows_frame
+
+        with reading(self.path) as reader:
+            trials, settings, rows = reader.trials(), self._settings(reader), reader.rows("responses")
+            billing = self._billing(reader, prices)
+        return self._sound(lambda: rows_frame("responses", rows, trials, settings, billing))
 
     def tokens_df(self) -> pd.DataFrame:
         """One row per transcription token that came with a log-probability, in plan order."""
@@ -161,18 +177,20 @@ class Study:
         number = self._number(trial, trials["key"])
         return with_keys(events_df(self.recording(number)), number, trials, settings)
 
-    def summary(self, by: str | Iterable[str] | None = None) -> pd.DataFrame:
+    def summary(self, by: str | Iterable[str] | None = None, prices: PriceTable | None = None) -> pd.DataFrame:
         """Counts, rates with intervals and latency quantiles with intervals, one row per group.
 
         Args:
             by: Columns to group by; None: every swept setting, the condition and the target.
+            prices: What `usd` is computed with; None: the shipped price table.
 
         Raises:
             RealtimeLabError: If a column is missing.
         """
         from realtime_lab.analysis.summary import summary
 
-        return summary(self.turns_df(), self.responses_df(), by=by)
+        priced = {} if prices is None else {"prices": prices}
+        return summary(self.turns_df(), self.responses_df(**priced), trials=self.trials_df(**priced), by=by)
 
     def best(
         self,
@@ -345,6 +363,14 @@ class Study:
         with reading(self.path) as reader:
             trials, settings, rows = reader.trials(), self._settings(reader), reader.rows(kind)
         return self._sound(lambda: rows_frame(kind, rows, trials, settings))
+
+    def _billing(self, reader: StudyReader, prices: PriceTable | None) -> Billing:
+        from realtime_lab.sweep.costs import asked_models, billing_of
+        from realtime_lab.sweep.prices import load_prices
+
+        told = [reader.json(name) for name in ("plan", "axes", "settings")]
+        trials, effective, table = reader.trials(), reader.effective(), prices or load_prices()
+        return self._sound(lambda: billing_of(table, trials, effective, asked_models(*told)))
 
     def _settings(self, reader: StudyReader) -> list[SettingColumn]:
         from realtime_lab.sweep.frames import setting_columns

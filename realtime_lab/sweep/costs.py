@@ -1,0 +1,126 @@
+"""What the trials of a study cost: its stored usage priced by a table, whenever a frame is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from realtime_lab.analysis.cost import Price, PriceTable, TranscriptionPrice, response_usd, transcription_usd
+from realtime_lab.config import SessionConfig
+from realtime_lab.session import Live, Target
+
+__all__ = ["Billing", "asked_models", "billing_of", "model_of", "price_of", "responses_usd", "trials_usd"]
+
+Floats = NDArray[np.float64]
+
+
+class Billing(NamedTuple):
+    """Which prices the sessions of a study go by, one entry per trial; None where a price is not known."""
+
+    models: list[Price | None]
+    transcription: list[TranscriptionPrice | None]
+    transcribes: list[bool]
+    """Whether anything is transcribed."""
+
+
+def billing_of(
+    table: PriceTable,
+    trials: Mapping[str, list[Any]],
+    effective: Mapping[str, Mapping[str, Any]],
+    asked_models: Sequence[str | None],
+) -> Billing:
+    """What each trial is billed by.
+
+    Args:
+        table: The prices.
+        trials: As `StudyReader.trials` gives them.
+        effective: Effective configurations by hash.
+        asked_models: The model that each setting asks for. It counts where the server's own word has no price, as
+            with a deployment's name.
+    """
+    models: list[Price | None] = []
+    transcription: list[TranscriptionPrice | None] = []
+    transcribes: list[bool] = []
+    for key, setting in zip(trials["effective"], trials["setting"], strict=True):
+        session = effective.get(key, {}) if key is not None else {}
+        models.append(table.price(session.get("model")) or table.price(asked_models[setting]))
+        recogniser = _inner(session, "audio", "input", "transcription")
+        transcribes.append(isinstance(recogniser, dict))
+        name = recogniser.get("model") if isinstance(recogniser, dict) else None
+        transcription.append(table.transcription.get(name) if isinstance(name, str) else None)
+    return Billing(models, transcription, transcribes)
+
+
+def asked_models(plan: Any, axes: Any, settings: Any) -> list[str | None]:
+    """The model that each setting of a study asks for, from what the study keeps of its plan."""
+    path_of = {axis["path"]: axis["name"] for axis in axes}
+    base, name = _inner(plan, "config", "model"), path_of.get("model")
+    return [base if name is None else setting.get(name) for setting in settings]
+
+
+def model_of(config: SessionConfig, target: Target) -> Any:
+    """The model that a session of a target asks for."""
+    return (target.model if isinstance(target, Live) else None) or config.get("model")
+
+
+def price_of(table: PriceTable, config: SessionConfig, target: Target) -> Price | None:
+    """The price of that model; where it has none, as a deployment's name, that of the configuration's own model."""
+    return table.price(model_of(config, target)) or table.price(config.get("model"))
+
+
+def _inner(session: object, *path: str) -> Any:
+    for step in path:
+        session = session.get(step) if isinstance(session, Mapping) else None
+    return session
+
+
+def responses_usd(rows: pa.Table, billing: Billing) -> Floats:
+    """What each response cost, NaN where that is not known.
+
+    Args:
+        rows: Stored rows of kind responses.
+        billing: Of the study's trials.
+    """
+    numbers = rows["trial_number"].to_numpy()
+    return _priced(rows, [billing.models[number] for number in numbers.tolist()], response_usd)
+
+
+def trials_usd(trial_rows: pa.Table, response_rows: pa.Table, billing: Billing) -> tuple[Floats, Floats]:
+    """(all of it, transcripts only) for each trial of the plan; NaN where it was not run or is not known.
+
+    Args:
+        trial_rows: Stored rows of kind trials.
+        response_rows: Stored rows of kind responses.
+        billing: Of the study's trials.
+    """
+    count = len(billing.models)
+    total, transcripts = np.full(count, np.nan), np.full(count, np.nan)
+    numbers = trial_rows["trial_number"].to_numpy()
+    heard = _priced(trial_rows, [billing.transcription[number] for number in numbers.tolist()], transcription_usd)
+    silent = ~np.array([billing.transcribes[number] for number in numbers.tolist()], dtype=bool)
+    transcripts[numbers] = np.where(silent, 0.0, heard)
+    answers = np.bincount(
+        response_rows["trial_number"].to_numpy(), weights=responses_usd(response_rows, billing), minlength=count
+    )
+    total[numbers] = transcripts[numbers] + answers[numbers]
+    return total, transcripts
+
+
+def _priced(
+    table: pa.Table, prices: Sequence[Any], formula: Callable[[Any, Callable[[str], Floats]], Floats]
+) -> Floats:
+    """Apply a formula to the rows of each price in turn."""
+    found = np.full(table.num_rows, np.nan)
+    for price in {price for price in prices if price is not None}:
+        mask = np.array([one == price for one in prices], dtype=bool)
+
+        def column(name: str, mask: NDArray[np.bool_] = mask) -> Floats:
+            values: Floats = table[name].to_numpy().astype(np.float64)
+            return values[mask]
+
+        found[mask] = formula(price, column)
+    return found

@@ -12,7 +12,7 @@ from sessions import LOUD
 from websockets.sync.client import connect
 
 from realtime_lab import background
-from realtime_lab.audio import clean, load_scripts
+from realtime_lab.audio import Script, Turn, clean, load_scripts
 from realtime_lab.server import PROFILES, LogNormal
 from realtime_lab.server.serve import RealtimeServer
 from realtime_lab.session import Stage
@@ -98,6 +98,14 @@ def receive_until(socket, type_):
     while not events or events[-1]["type"] != type_:
         events.append(json.loads(socket.recv(timeout=5)))
     return events
+
+
+@lru_cache(maxsize=1)
+def shortest_script():
+    """The shortest stretch of shipped speech, as a script of one turn."""
+    segments = [segment for script in load_scripts("orders") for turn in script.turns for segment in turn.segments]
+    shortest = min(segments, key=lambda segment: segment.span_ms.end_ms - segment.span_ms.start_ms)
+    return Script("short", (Turn((shortest,), ()),), "test")
 
 
 @lru_cache(maxsize=1)

@@ -74,6 +74,6 @@ class Overheard(Study):
 
     def trials_df(self):
         frame = super().trials_df()
-        for name in ("vad", "transcription_engine", "profile", "failure", "error", "target"):
+        for name in ("vad", "transcription_engine", "profile", "failure", "error", "target", "differences"):
             frame[name] = self.text
         return frame

@@ -234,3 +234,20 @@ def test_the_command_prints_its_address_and_ends_cleanly_on_an_interrupt():
     assert reply["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 200
     assert process.returncode == 0
     assert "CANARY" not in out + err and err == ""
+
+
+def test_tracing_can_be_turned_on_once_and_then_stays():
+    with serving() as server, client(server) as socket:
+        receive_until(socket, "session.created")
+        for tracing, answer in (
+            ({"group_id": "a"}, "session.updated"),
+            ({"group_id": "a"}, "session.updated"),
+            ({"group_id": "b"}, "error"),
+            (None, "error"),
+            ("auto", "error"),
+        ):
+            send(socket, "session.update", session={"type": "realtime", "tracing": tracing})
+            event = receive_until(socket, answer)[-1]
+        assert event["error"]["param"] == "session.tracing" and "once it is on" in event["error"]["message"]
+        send(socket, "session.update", session={"type": "realtime", "instructions": "go on"})
+        assert receive_until(socket, "session.updated")[-1]["session"]["tracing"] == {"group_id": "a"}

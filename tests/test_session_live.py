@@ -260,3 +260,36 @@ def test_a_blocked_loop_is_flagged_as_tainted():
     assert recording.header.tainted
     assert recording.header.loop_lag_ms >= 50
     assert recording.header.error_bound_ms >= 50
+
+
+OPENED = {"group_id": "opened"}
+
+
+class TracedServer(ToneServer):
+    """Opens every session with tracing that is on."""
+
+    def session(self, reader, writer, engine, request):
+        engine.settings.effective["tracing"] = OPENED
+        return super().session(reader, writer, engine, request)
+
+
+def test_a_change_of_tracing_that_is_on_is_refused_before_it_is_sent():
+    script = spoken_script("one")
+    with serving(TracedServer) as server:
+        recording = run_session(
+            config(tracing={"group_id": "other"}), script, local(server), stage=tone_stage(script, SHORT)
+        )
+    assert (recording.header.fault, recording.header.connections) == ("config_refused", 1)
+    assert "tracing cannot be changed once it is on" in recording.header.failure
+    assert not [entry for entry in recording.events if isinstance(entry.event, ev.SessionUpdate)]
+
+
+@pytest.mark.parametrize("asked", [{}, {"tracing": OPENED}])
+def test_tracing_that_a_session_was_opened_with_is_not_sent_again(asked):
+    script = spoken_script("one")
+    with serving(TracedServer) as server:
+        recording = run_session(config(**asked), script, local(server), stage=tone_stage(script, SHORT))
+    assert recording.header.outcome == "complete"
+    (update,) = (entry.event for entry in recording.events if isinstance(entry.event, ev.SessionUpdate))
+    assert "tracing" not in update.session
+    assert recording.header.effective["tracing"] == OPENED

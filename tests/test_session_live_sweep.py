@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from live_servers import serving
+from live_servers import serving, shortest_script
 
 import realtime_lab as rl
-from realtime_lab.audio import Turn, load_scripts
-from realtime_lab.audio.script import Script
-from realtime_lab.errors import ConfigError, PlanError, RemoteError
-from realtime_lab.sweep.plan import script_ms
+from realtime_lab.config import Tracing
+from realtime_lab.errors import ConfigError, RemoteError
+from realtime_lab.protocol import events as ev
+from realtime_lab.server.serve import RealtimeServer, SocketSession
 from realtime_lab.sweep.records import target_from_record, target_to_record
 from realtime_lab.sweep.schedule import Schedule
-from realtime_lab.sweep.spend import Budget, Price, billed_usd, price_of, trial_ceiling_usd
 from realtime_lab.testing import Fault, FaultServer
 
 BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad())
@@ -20,11 +19,20 @@ BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad())
 
 @pytest.fixture(scope="module")
 def short_script():
-    """The shortest stretch of shipped speech, as a script of one turn."""
-    scripts = load_scripts("orders")
-    segments = [segment for script in scripts for turn in script.turns for segment in turn.segments]
-    shortest = min(segments, key=lambda segment: segment.span_ms.end_ms - segment.span_ms.start_ms)
-    return Script("short", (Turn((shortest,), ()),), "test")
+    return shortest_script()
+
+
+class StubbornSession(SocketSession):
+    async def deliver(self, event):
+        if isinstance(event, ev.SessionUpdated):
+            self.engine.settings.effective["audio"]["input"]["turn_detection"]["silence_duration_ms"] = 200
+            event.session = self.engine.session()
+        await super().deliver(event)
+
+
+class StubbornServer(RealtimeServer):
+    def session(self, reader, writer, engine, request):
+        return StubbornSession(reader, writer, engine, request, self.key)
 
 
 def plan_of(script, **options):
@@ -56,38 +64,6 @@ def test_a_service_that_asks_for_fewer_sessions_gets_fewer_and_no_trial_is_lost(
     limited = [study.recording(trial.key).header.limited for trial in plan.trials_for(target)]
     assert 1 <= sum(limited) <= 2
     assert min(allowed) < 4 and allowed[-1] > min(allowed)
-
-
-def test_a_paid_target_needs_a_cap_in_one_clear_line(short_script, tmp_path):
-    with pytest.raises(PlanError, match=r"max_usd = None: .*openai:api\.openai\.com costs money") as caught:
-        rl.run_sweep(plan_of(short_script), target=rl.openai(), store=tmp_path / "s.sqlite")
-    assert len(caught.value.errors) == 1
-    assert not (tmp_path / "s.sqlite").exists()
-
-
-@pytest.mark.parametrize("cap", [0, -1, float("nan"), float("inf"), True, "3"])
-def test_a_cap_is_an_amount_of_money(short_script, tmp_path, cap):
-    with pytest.raises(PlanError, match="max_usd"):
-        rl.run_sweep(plan_of(short_script), target=rl.openai(), store=tmp_path / "s.sqlite", max_usd=cap)
-
-
-def test_a_model_of_unknown_price_is_never_free(short_script, tmp_path):
-    plan = rl.SweepPlan(BASE.with_values({"model": "gpt-new"}), {"threshold": [0.5]}, [short_script])
-    with pytest.raises(PlanError, match=r"gpt-new.*price is known"):
-        rl.run_sweep(plan, target=rl.openai(), store=tmp_path / "s.sqlite", max_usd=3)
-    assert price_of(None) is None
-
-
-def test_trials_that_the_cap_does_not_cover_are_left_out_and_said_so(short_script, tmp_path):
-    with serving() as server:
-        target = rl.live(server.url, api_key_env=None, paid=True, sessions=1)
-        plan = plan_of(short_script)
-        cap = trial_ceiling_usd(price_of(BASE.model), BASE, short_script, script_ms(short_script)) + 1e-6
-        with pytest.warns(RuntimeWarning, match="1 of 2 trials were left out"):
-            study = rl.run_sweep(
-                plan, target=target, store=tmp_path / "s.sqlite", workers=0, progress=False, max_usd=cap
-            )
-    assert sorted(study.trials_df()["state"]) == ["complete", "planned"]
 
 
 def test_a_refused_key_stops_the_sweep_after_one_round(short_script, tmp_path, monkeypatch):
@@ -123,17 +99,50 @@ def test_a_live_target_stands_in_a_plan_file_by_url_and_variable(tmp_path):
         rl.SweepPlan.load(tmp_path / "plan.toml")
 
 
-def test_money_is_reserved_before_and_settled_from_usage():
-    price = Price(4.0, 0.4, 24.0, 32.0, 0.4, 64.0)
-    budget = Budget(1.0, dict.fromkeys(range(3), (price, 0.4)))
-    assert budget.reserve(0) and budget.reserve(1) and not budget.reserve(2)
-    budget.release(1)
-    row = {"input_tokens": 300, "output_tokens": 150, "input_text_tokens": 100, "input_audio_tokens": 200}
-    row |= {"cached_text_tokens": 50, "cached_audio_tokens": 100, "output_text_tokens": 50, "output_audio_tokens": 100}
-    budget.settle(0, [row])
-    usd = (50 * 4 + 50 * 0.4 + 100 * 32 + 100 * 0.4 + 50 * 24 + 100 * 64) / 1e6
-    assert budget.spent_usd == pytest.approx(usd)
-    assert budget.reserve(2)
-    budget.settle(2, None)
-    assert budget.spent_usd == pytest.approx(usd + 0.4)
-    assert billed_usd(price, [{"input_tokens": None}]) is None
+def updates(study, trial):
+    """The session objects that a trial's client sent."""
+    events = [entry.event for entry in study.recording(trial).events]
+    return [event.session for event in events if isinstance(event, ev.SessionUpdate)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("auto", {"workflow_name": "realtime_lab"}),
+        (Tracing(workflow_name="orders", metadata={"who": "me"}), {"workflow_name": "orders"}),
+    ],
+)
+def test_tracing_that_is_asked_for_names_study_trial_and_setting(short_script, tmp_path, asked, given):
+    plan = rl.SweepPlan(BASE.with_values({"tracing": asked}), {"silence_duration_ms": [200, 300]}, [short_script])
+    with serving() as server:
+        target = rl.live(server.url, api_key_env=None)
+        study = rl.run_sweep(plan, target=target, store=tmp_path / "s.sqlite", workers=0, progress=False)
+    trials = study.trials_df()
+    for row in trials.to_dict("records"):
+        (sent,) = updates(study, row["trial"])
+        metadata = {"trial": row["trial"], "setting": {"silence_duration_ms": row["silence_duration_ms"]}}
+        metadata |= {"who": "me"} if asked != "auto" else {}
+        assert sent["tracing"] == {**given, "group_id": plan.hash, "metadata": metadata}
+    assert trials["differences"].isna().all()
+
+
+@pytest.mark.parametrize("asked", [{}, {"tracing": None}])
+def test_nothing_is_traced_that_nobody_asked_for(short_script, tmp_path, asked):
+    plan = rl.SweepPlan(BASE.with_values(asked), {"silence_duration_ms": [200]}, [short_script])
+    with serving() as server:
+        target = rl.live(server.url, api_key_env=None)
+        study = rl.run_sweep(plan, target=target, store=tmp_path / "s.sqlite", workers=0, progress=False)
+    (sent,) = updates(study, 0)
+    assert sent.get("tracing") is None
+
+
+def test_what_the_server_does_otherwise_stands_in_frames_and_report(short_script, tmp_path):
+    """A server that keeps its own silence_duration_ms, whatever is asked."""
+    with serving(StubbornServer) as server:
+        target = rl.live(server.url, api_key_env=None)
+        plan = rl.SweepPlan(BASE, {"silence_duration_ms": [500]}, [short_script])
+        study = rl.run_sweep(plan, target=target, store=tmp_path / "s.sqlite", workers=0, progress=False)
+    said = "silence_duration_ms asked 500, server says 200"
+    assert list(study.trials_df()["differences"]) == [said]
+    page = rl.report(study, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"The server did not do as asked in 1 session: {said}." in page

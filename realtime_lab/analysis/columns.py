@@ -274,6 +274,7 @@ TRIALS = (
     _text("vad", "voice-activity detector that answered, with its version"),
     _text("transcription_engine", "what transcribed, with its version"),
     _text("profile", "latency profile of a mocked server"),
+    _text("differences", "where the configuration the server reported is not what was asked; null: nowhere"),
     Column("audio_s", "float", "audio appended", "s"),
     _count("n_turns", "reference turns"),
     _count("n_responses", "responses"),

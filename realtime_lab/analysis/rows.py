@@ -5,8 +5,10 @@ Plain Python, without pandas, because workers run it.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from realtime_lab.analysis.columns import TRIALS
@@ -16,9 +18,14 @@ from realtime_lab.analysis.token_spans import token_bytes
 from realtime_lab.analysis.transcription import spans_in_turn
 from realtime_lab.analysis.turns import excluded_row, turn_row
 from realtime_lab.analysis.view import Row, SessionView
+from realtime_lab.config import SessionConfig
+from realtime_lab.errors import ConfigError
 from realtime_lab.recording.events import Recording
 
 __all__ = ["SessionRows", "session_rows"]
+
+_SERVERS_OWN = ("id", "object", "expires_at")
+"""What differs from session to session and is no configuration."""
 
 
 class SessionRows(NamedTuple):
@@ -91,6 +98,7 @@ def _trial_row(view: SessionView, responses: list[Row]) -> Row:
         vad=header.engine.get("vad"),
         transcription_engine=header.engine.get("transcription"),
         profile=header.engine.get("profile"),
+        differences=_differences(header.requested, header.effective),
         audio_s=view.recording.audio_ms / 1000.0,
         n_turns=len(view.recording.reference),
         n_responses=len(responses),
@@ -103,6 +111,23 @@ def _trial_row(view: SessionView, responses: list[Row]) -> Row:
     row["transcription_output_tokens"] = _total(usage.output_tokens for usage in billed)
     row["transcription_s"] = _total(usage.seconds for usage in billed)
     return row
+
+
+def _differences(requested: Mapping[str, Any], effective: Mapping[str, Any] | None) -> str | None:
+    """What the server says otherwise than asked, field by field; None where nothing is, or it says nothing."""
+    if effective is None:
+        return None
+    said = {name: value for name, value in effective.items() if name not in _SERVERS_OWN}
+    return _difference_text(json.dumps(requested, sort_keys=True), json.dumps(said, sort_keys=True))
+
+
+@lru_cache(maxsize=512)
+def _difference_text(requested: str, effective: str) -> str | None:
+    try:
+        asked, said = (SessionConfig.from_wire(json.loads(text), strict=False) for text in (requested, effective))
+    except ConfigError:
+        return None
+    return "; ".join(map(str, asked.diff(said))) or None
 
 
 def _total(values: Iterable[Any]) -> Any:

@@ -34,6 +34,7 @@ from realtime_lab.config.parts import (
 )
 from realtime_lab.config.paths import field_info, resolve_path, short_path, treatment, treatment_reason
 from realtime_lab.config.problems import ConfigWarning
+from realtime_lab.config.rules import tracing_change
 from realtime_lab.config.session import Session
 from realtime_lab.config.session_config import SessionConfig
 from realtime_lab.config.shape import LOGPROBS
@@ -73,6 +74,7 @@ __all__ = [
     "field_info",
     "resolve_path",
     "short_path",
+    "tracing_change",
     "treatment",
     "treatment_reason",
 ]

@@ -1,4 +1,4 @@
-"""Rules that no single field can check: what a transcription session may hold, and what `extra` may lay over."""
+"""Rules that no single field can check: transcription sessions, what `extra` may lay over, what must stay as it is."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ def unheard_logprobs(tree: Tree) -> str:
         f'include asks for "{LOGPROBS}", but audio.input.transcription.model is not set: '
         "no log-probabilities will come; set transcription, or leave include out"
     )
+
+
+def tracing_change(current: object, wanted: object) -> Problem | None:
+    """Why a session may not be given other tracing; None when it may.
+
+    Args:
+        current: The running session's `tracing`; None: off.
+        wanted: What an update asks for.
+    """
+    if current is None or wanted == current:
+        return None
+    hint = "tracing cannot be changed once it is on: open another session"
+    return Problem("tracing", masked(wanted), "what the session has already, or unset", hint)
 
 
 def _transcription_session(tree: Tree) -> Iterator[Flaw]:

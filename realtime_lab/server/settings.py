@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from realtime_lab.config import SessionConfig
+from realtime_lab.config import SessionConfig, tracing_change
 from realtime_lab.config.problems import ConfigWarning
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.endpointing import EndpointRule
@@ -114,9 +114,7 @@ class Settings:
             hint = "the model is chosen when the session is opened"
             return Problem("model", session["model"], f"{model!r} in this session", hint)
         tracing = self.effective.get("tracing")
-        if tracing is not None and session.get("tracing", tracing) != tracing:
-            return Problem("tracing", "...", "what it is already", "tracing cannot be changed once it is on")
-        return self._fixed_voice(session)
+        return tracing_change(tracing, session.get("tracing", tracing)) or self._fixed_voice(session)
 
     def _fixed_voice(self, session: Mapping[str, Any]) -> Problem | None:
         asked = (session.get("audio") or {}).get("output") or {}

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from realtime_lab.audio.render import Renderer
+from realtime_lab.config import tracing_change
 from realtime_lab.errors import ConfigError, ProtocolError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import decode_server, encode
@@ -146,7 +147,7 @@ class LiveConnection:
         """Wait for the session, ask for the configuration, and wait for what the server makes of it."""
         await self._await(self._created, min(FIRST_WORD_S, GREETING_TIMEOUT_S))
         created = self._created.result() if self._created.done() else {}
-        update = with_formats(self._call.update, created, self._call.dialect)
+        update = _allowed_update(with_formats(self._call.update, created, self._call.dialect), created)
         self._send(ev.SessionUpdate(session=update), time.monotonic())
         awaited = self._updated if self._call.confirms else self._created
         await self._await(awaited, GREETING_TIMEOUT_S)
@@ -333,3 +334,16 @@ class LiveConnection:
 
 def _in_older_words(response: dict[str, Any]) -> dict[str, Any]:
     return {"modalities" if name == "output_modalities" else name: value for name, value in response.items()}
+
+
+def _allowed_update(update: dict[str, Any], created: dict[str, Any]) -> dict[str, Any]:
+    """The update without the tracing that the session was opened with, as with a client secret.
+
+    Raises:
+        LiveFault: If it would change tracing that is on, which is refused before it is sent.
+    """
+    current = created.get("tracing")
+    problem = tracing_change(current, update.get("tracing", current))
+    if problem is not None:
+        raise LiveFault("config_refused", str(problem))
+    return update if current is None else {name: value for name, value in update.items() if name != "tracing"}

@@ -51,7 +51,17 @@ if TYPE_CHECKING:
     from realtime_lab.recording import Recording, import_recording
     from realtime_lab.report import listen, report
     from realtime_lab.session import azure, live, mocked, openai, run_session
-    from realtime_lab.sweep import Confirm, Study, SweepPlan, SweepRun, compare, run_stages, run_sweep, start_sweep
+    from realtime_lab.sweep import (
+        Confirm,
+        Study,
+        SweepPlan,
+        SweepRun,
+        compare,
+        load_prices,
+        run_stages,
+        run_sweep,
+        start_sweep,
+    )
     from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
 
 __version__ = "0.1.0"
@@ -119,7 +129,17 @@ _NAMES_OF = {
     "recording": ("Recording", "import_recording"),
     "report": ("listen", "report"),
     "session": ("azure", "live", "mocked", "openai", "run_session"),
-    "sweep": ("Confirm", "Study", "SweepPlan", "SweepRun", "compare", "run_stages", "run_sweep", "start_sweep"),
+    "sweep": (
+        "Confirm",
+        "Study",
+        "SweepPlan",
+        "SweepRun",
+        "compare",
+        "load_prices",
+        "run_stages",
+        "run_sweep",
+        "start_sweep",
+    ),
     "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

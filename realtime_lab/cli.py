@@ -105,16 +105,24 @@ def sweep(
     workers: Workers = None,
     max_usd: Annotated[float | None, typer.Option(help="What may be spent; a paid target needs it.")] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Trials to run now; the rest stay planned.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="How long to send trials out.")] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long to send trials out; how much audio, for a paid target of unknown price."),
+    ] = None,
     keep_recordings: Annotated[bool, typer.Option(help="Keep the recordings of mocked sessions.")] = True,
 ) -> None:
     """Run the plan in PLAN into the study at STORE; the same command goes on where an interrupted one stopped."""
     with _plain_ends():
+        from realtime_lab.report.method import otherwise_than_asked
+
         loaded = _plan_of(plan, like, audio or [])
         typer.echo(str(loaded.estimate()))
         limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
         study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
-        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}\n\nWritten:\n  {store}")
+        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}")
+        for sentence in otherwise_than_asked(study.trials_df()):
+            typer.echo(sentence)
+        typer.echo(f"\nWritten:\n  {store}")
 
 
 @app.command()

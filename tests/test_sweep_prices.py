@@ -99,5 +99,5 @@ def test_a_mistake_in_a_table_is_named(tmp_path, text, named):
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(PlanError, match="prices = .*No such file"):
+    with pytest.raises(PlanError, match=r"prices = .*No such file"):
         rl.load_prices(tmp_path / "gone.toml")

@@ -121,3 +121,11 @@ def test_a_task_is_no_larger_than_what_is_asked_for():
     assert len(schedule.take(0, most=3)) == 3
     assert schedule.take(0, most=0) == []
     assert len(schedule) == 97
+
+
+def test_trials_that_are_put_back_come_first_and_room_for_them_is_free_again():
+    schedule = Schedule(((n, 0, ("a", "clean")) for n in range(8)), 1, 4)
+    first = schedule.take(0)
+    assert len(schedule.take(0)) + len(first) <= 4
+    schedule.put_back(first[1:], dropped=1)
+    assert schedule.take(0, 2) == first[1:3]

@@ -36,6 +36,7 @@ __all__ = [
     "TrialTask",
     "WorkerPool",
     "compare",
+    "load_prices",
     "run_stages",
     "run_sweep",
     "start_sweep",

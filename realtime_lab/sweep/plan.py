@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from realtime_lab.audio import GRID_MS, LEAD_IN_FRAMES, TAIL_FRAMES, Condition, Script, clean, load_scripts
+from realtime_lab.audio import Condition, Script, clean, load_scripts
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, ScriptError
 from realtime_lab.session import Live, Mocked, Target, mocked
 from realtime_lab.sweep.confirm import Confirm
+from realtime_lab.sweep.estimate import Estimate, estimate_plan
 from realtime_lab.sweep.plan_checks import (
     checked_axes,
     condition_problems,
@@ -31,29 +32,12 @@ from realtime_lab.sweep.plan_space import SpaceShape, build_settings, checked_sh
 from realtime_lab.sweep.plan_trials import Setting, Trial, digest, ordered_trials
 from realtime_lab.sweep.records import plain_value
 
-__all__ = ["Estimate", "Metrics", "Setting", "SweepPlan", "Trial", "script_ms"]
+if TYPE_CHECKING:
+    from realtime_lab.analysis.cost import PriceTable
+
+__all__ = ["Metrics", "Setting", "SweepPlan", "Trial"]
 
 Metrics = Literal["all", "turn_detection"]
-
-_LEAD_IN_AND_TAIL_MS = float((LEAD_IN_FRAMES + TAIL_FRAMES) * GRID_MS)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a plan will take."""
-
-    trials: int
-    audio_minutes: float
-    """Audio spoken to the server in all, at least: time spent listening to its answers comes on top."""
-    tokens: int | None = None
-    """Tokens billed; None where nothing is."""
-    usd: float | None = None
-    """Cost; None where there is none."""
-
-    def __str__(self) -> str:
-        cost = "free" if self.usd is None else f"{self.usd:.2f} USD"
-        minutes = f"{self.audio_minutes:,.{0 if self.audio_minutes >= 10 else 1}f}"
-        return f"{self.trials:,} trials, {minutes} minutes of audio or more, {cost}"
 
 
 class _UsualControl(Mapping[str, Any]):
@@ -232,12 +216,30 @@ class SweepPlan:
         """
         return replace(self, chosen=settings)
 
-    def estimate(self, target: Target | None = None) -> Estimate:
-        """What the plan will take against `target`, or the plan's own."""
-        held = len(self._settings) * (1 if target is not None else len(self.answering))
-        sessions = held * len(self.conditions) * self.repeats
-        minutes = sessions * sum(map(script_ms, self.scripts)) / 60_000.0
-        return Estimate(sessions * len(self.scripts), minutes)
+    def estimate(
+        self, target: Target | None = None, like: Mocked | None = None, prices: PriceTable | None = None
+    ) -> Estimate:
+        """What the plan will take against `target`, or its own: trials, minutes; where it is paid, tokens and USD.
+
+        For a paid target, sessions are held with the mocked server, which takes a few seconds; see `sweep.estimate`.
+
+        Args:
+            target: What will answer.
+            like: The mocked target whose answers are as long as the service's are thought to be; None: `mocked()`.
+            prices: The prices; None: the shipped price table.
+
+        Raises:
+            AudioError: If a target is paid, and a clip cannot be read.
+        """
+        from realtime_lab.sweep.prices import load_prices
+
+        targets = self.answering if target is None else (target,)
+        return estimate_plan(self, targets, like or mocked(), prices or load_prices())
+
+    @property
+    def _n_trials(self) -> int:
+        held = len(self._settings) * len(self.answering)
+        return held * len(self.scripts) * len(self.conditions) * self.repeats
 
     def save(self, path: str | Path) -> Path:
         """Write the plan as TOML; `load` reads it back equal.
@@ -298,7 +300,7 @@ class SweepPlan:
             yield " and ".join(target.name for target in self.answering)
         if self.metrics != "all":
             yield "turn detection alone"
-        yield f"{self.estimate().trials:,} trials"
+        yield f"{self._n_trials:,} trials"
 
     def _repr_html_(self) -> str:
         rows = [(name, ", ".join(map(str, values))) for name, values in self.space.items()]
@@ -306,7 +308,7 @@ class SweepPlan:
             ("scripts", ", ".join(script.id for script in self.scripts)),
             ("conditions", ", ".join(condition.name for condition in self.conditions)),
             ("repeats, seed", f"{self.repeats}, {self.seed}"),
-            ("in all", str(self.estimate())),
+            ("in all", f"{self._n_trials:,} trials"),
         ]
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
@@ -316,16 +318,6 @@ class SweepPlan:
         return (
             f"<details open class='rl-plan'><summary>Sweep plan {self.hash}</summary><table>{cells}</table></details>"
         )
-
-
-def script_ms(script: Script) -> float:
-    """How long a script speaks, its pauses and the gaps before its turns included, ms."""
-    total = 0.0
-    for turn in script.turns:
-        spans = (segment.span_ms for segment in turn.segments)
-        total += sum(span.end_ms - span.start_ms for span in spans)
-        total += sum(turn.hold_ms) + turn.gap_ms + _LEAD_IN_AND_TAIL_MS
-    return total
 
 
 def _rebuilt(given: tuple[Any, ...], told: dict[str, Any]) -> SweepPlan:

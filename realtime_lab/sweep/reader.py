@@ -109,6 +109,10 @@ class StudyReader:
 
     def rows(self, kind: str) -> pa.Table:
         """All rows of one kind, in plan order; rows of attempts that a later one replaced are left out."""
+        return self._current(self.rows_of_attempts(kind))
+
+    def rows_of_attempts(self, kind: str) -> pa.Table:
+        """All rows of one kind, in plan order, of every attempt."""
         parts = []
         query = "SELECT id, sha256, data FROM batches WHERE kind = ? ORDER BY id"
         for number, sha256, data in self._db.execute(query, (kind,)):
@@ -116,9 +120,14 @@ class StudyReader:
                 parts.append(tables.from_bytes(kind, data, sha256))
             except (ValueError, TypeError, OSError) as error:
                 raise self._damaged(f"batch {number} ({kind}): {error}") from None
-        if not parts:
-            return tables.empty_table(kind)
-        return self._current(tables.join(parts))
+        return tables.join(parts) if parts else tables.empty_table(kind)
+
+    def attempts(self) -> list[tuple[int, int | None, str]]:
+        """(trial, attempt, state) of everything that was ever sent; attempt is None where nothing came back."""
+        rows = self._db.execute("SELECT trial, attempt, state FROM attempts ORDER BY id").fetchall()
+        if any(not isinstance(trial, int) or not isinstance(attempt, int | None) for trial, attempt, _ in rows):
+            raise self._damaged("its attempts hold text where numbers belong")
+        return [(trial, attempt, str(state)) for trial, attempt, state in rows]
 
     def _current(self, table: pa.Table) -> pa.Table:
         attempts = [a for (a,) in self._db.execute("SELECT coalesce(attempt, 0) FROM trials ORDER BY trial")]
@@ -159,10 +168,12 @@ class StudyReader:
         ).fetchone()
         return str(row[1]) if row is not None and row[0] == AGAIN else None
 
-    def recording(self, trial: int) -> bytes | None:
-        """The bytes of a trial's last recording; None when it has none, or is to be made again."""
+    def recording(self, trial: int, attempt: int | None = None) -> bytes | None:
+        """The bytes of a trial's last recording, or of one attempt's; None without one, or one to be made again."""
         row = self._db.execute(
-            "SELECT codec, size, sha256, data FROM recordings WHERE trial = ? ORDER BY attempt DESC LIMIT 1", (trial,)
+            "SELECT codec, size, sha256, data FROM recordings WHERE trial = ?1 AND attempt = coalesce(?2, attempt)"
+            " ORDER BY attempt DESC LIMIT 1",
+            (trial, attempt),
         ).fetchone()
         if row is None:
             return None

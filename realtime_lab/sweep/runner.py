@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from realtime_lab.analysis.cost import PriceTable
 from realtime_lab.audio.vad_cache import VadCache, cache_folder
 from realtime_lab.config import treatment, treatment_reason
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
@@ -27,12 +28,14 @@ from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
 from realtime_lab.sweep.limits import Limits
-from realtime_lab.sweep.plan import SweepPlan, Trial, script_ms
+from realtime_lab.sweep.plan import SweepPlan, Trial
 from realtime_lab.sweep.pool import WorkerStartError
+from realtime_lab.sweep.prices import load_prices
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
 from realtime_lab.sweep.records import as_stored
 from realtime_lab.sweep.schedule import Schedule
-from realtime_lab.sweep.spend import Budget, price_of, trial_ceiling_usd
+from realtime_lab.sweep.spend import NOTHING, Budget, Used, open_budget
+from realtime_lab.sweep.spent import count_earlier
 from realtime_lab.sweep.store import StudyWriter
 from realtime_lab.sweep.study import Study
 from realtime_lab.sweep.worker import BatchResult, RunTrial, TrialResult, TrialTask, run_batch, run_trial
@@ -61,6 +64,7 @@ def start_sweep(
     max_trials: int | None = None,
     max_seconds: float | None = None,
     keep_recordings: bool = True,
+    prices: PriceTable | None = None,
 ) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
@@ -73,20 +77,22 @@ def start_sweep(
         progress: Whether `result()` shows how far the sweep is.
         allow_unmodelled: Run a mocked sweep although it varies a field that the mocked server ignores.
         run: What runs one trial: a module-level function that worker processes can import.
-        max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out.
+        max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out. What earlier
+            runs of this study spent counts.
         max_trials: How many trials this call runs at most; the next call goes on from there.
-        max_seconds: How long this call sends trials out, s; those under way are finished.
+        max_seconds: How long this call sends trials out, s; those under way are finished. For a paid target whose price
+            is not known it caps instead how much audio is sent in all, earlier runs included, and is needed.
         keep_recordings: Whether recordings of mocked sessions are kept. Without them a study is a tenth of the size,
             and a session is held again when its recording is asked for. Live recordings and those of sessions that
             failed are always kept.
+        prices: What costs are computed with; None: the shipped price table.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
 
     Raises:
         UnmodelledError: If the plan varies a field that the mocked server ignores.
-        PlanError: If `workers` or a limit is not a number of its kind, or a paid target has no `max_usd` or no known
-            price.
+        PlanError: If `workers` or a limit is not a number of its kind, or a paid target has no cap that can be kept.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.
@@ -101,11 +107,15 @@ def start_sweep(
         allowed = "'all' where a target is live: a session that is held is kept whole"
         raise PlanError([Problem("metrics", plan.metrics, allowed)])
     trials = plan.trials_for(*targets)
-    budget = _budget(plan, targets, trials, max_usd)
     limits = Limits(max_trials, max_seconds)
+    budget = open_budget(plan, targets, trials, max_usd, max_seconds, prices or load_prices())
+    if budget is not None and max_usd is None:  # it is spent by the second, however long that takes
+        limits = Limits(max_trials)
     path = Path(store) if store is not None else _default_store(plan, targets)
     writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
+        if budget is not None:
+            count_earlier(path, budget)
         lanes = open_lanes(workers, executor)
         return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits, keep_recordings)
     except BaseException:
@@ -126,6 +136,7 @@ def run_sweep(
     max_trials: int | None = None,
     max_seconds: float | None = None,
     keep_recordings: bool = True,
+    prices: PriceTable | None = None,
 ) -> Study:
     """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
 
@@ -134,50 +145,14 @@ def run_sweep(
     Warns:
         RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
-    return start_sweep(
-        plan,
-        target,
-        store,
-        workers,
-        executor,
-        progress,
-        allow_unmodelled,
-        run,
-        max_usd,
-        max_trials,
-        max_seconds,
-        keep_recordings,
-    ).result()
+    given = (plan, target, store, workers, executor, progress, allow_unmodelled, run)
+    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices).result()
 
 
 def _check_workers(workers: object) -> None:
     if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0):
         return
     raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
-
-
-def _budget(
-    plan: SweepPlan, targets: Sequence[Target], trials: Sequence[Trial], max_usd: float | None
-) -> Budget | None:
-    paid = {target.name: target for target in targets if target.paid}
-    if not paid:
-        return None
-    if max_usd is None:
-        names = " and ".join(paid)
-        raise PlanError([Problem("max_usd", None, f"an amount in USD: {names} costs money", "such as max_usd=3")])
-    scripts = {script.id: script for script in plan.scripts}
-    prices = {}
-    for trial in trials:
-        target = paid.get(trial.target)
-        if target is None or trial.gap is not None:
-            continue
-        model = (target.model if isinstance(target, Live) else None) or trial.config.get("model", None)
-        price = price_of(model)
-        if price is None:
-            raise PlanError([Problem("model", model, "a model whose price is known, where money is capped")])
-        script = scripts[trial.script_id]
-        prices[trial.index] = (price, trial_ceiling_usd(price, trial.config, script, script_ms(script)))
-    return Budget(max_usd, prices)
 
 
 def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
@@ -296,8 +271,8 @@ class SweepRun:
     def _warn_of_failures(self) -> None:
         if self._left_out and self._budget is not None:
             warnings.warn(
-                f"{self._left_out} of {len(self._trials)} trials were left out: max_usd = {self._budget.max_usd:g} "
-                f"would not cover them ({self._budget.spent_usd:.2f} USD spent); the same call with more runs them",
+                f"{self._left_out} of {len(self._trials)} trials were left out, because the cap would not cover them "
+                f"({self._budget}): they are planned in trials_df(), and the same call with more runs them",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -359,9 +334,9 @@ class SweepRun:
         """Store finished batches that were still waiting; mark the others as cancelled."""
         while not self._returned.empty():
             self._settle(self._returned.get())
-        abandoned = [trial for task in self._flying.values() for trial in task.trials]
+        for task in self._flying.values():
+            self._writer.abandon(task.trials, task.sent_utc, _now_utc())
         self._flying.clear()
-        self._writer.mark(abandoned, "cancelled")
 
     def _fill_lanes(self) -> None:
         for _ in range(self._depth):
@@ -371,7 +346,7 @@ class SweepRun:
                     self._send(lane)
 
     def _send(self, lane: int) -> None:
-        taken = self._affordable(self._schedule.take(lane, self._limits.room(self._sent)))
+        taken = self._taken(lane)
         if not taken:
             return
         self._sent += len(taken)
@@ -389,16 +364,23 @@ class SweepRun:
         self._flying[future] = task
         future.add_done_callback(self._returned.put)
 
-    def _affordable(self, taken: Sequence[int]) -> tuple[int, ...]:
-        """Those that the budget still covers; the others stay planned."""
-        budget = self._budget
-        if budget is None:
-            return tuple(taken)
-        free = {number for number in taken if not self._targets[self._trials[number].target].paid}
-        kept = tuple(number for number in taken if number in free or budget.reserve(number))
-        self._left_out += len(taken) - len(kept)
-        self._schedule.back(len(taken) - len(kept))
-        return kept
+    def _taken(self, lane: int) -> tuple[int, ...]:
+        """What a lane runs next: trials that the budget covers; those it will never cover stay planned."""
+        budget, held = self._budget, any(task.lane == lane for task in self._flying.values())
+        while wanted := self._schedule.take(lane, self._limits.room(self._sent)):
+            if budget is None:
+                return tuple(wanted)
+            taken: list[int] = []
+            later: list[int] = []
+            for number in wanted:
+                verdict = budget.reserve(number, alone=not (held or taken))
+                {"now": taken, "later": later}.get(verdict, []).append(number)
+            never = len(wanted) - len(taken) - len(later)
+            self._left_out += never
+            self._schedule.put_back(later, never)
+            if taken or later:
+                return tuple(taken)
+        return ()
 
     def _task(self, number: int) -> TrialTask:
         trial = self._trials[number]
@@ -413,6 +395,8 @@ class SweepRun:
             screen=self._plan.metrics == "turn_detection",
             check=number in self._checked,
             keep=self._keep,
+            study=self._plan.hash,
+            setting=dict(trial.setting),
         )
 
     def _take_returned(self) -> None:
@@ -440,11 +424,9 @@ class SweepRun:
 
     def _store(self, task: _Task, results: list[TrialResult]) -> None:
         stored = self._writer.commit(results, task.sent_utc, _now_utc())
-        for result in stored if self._budget is not None else ():
-            assert self._budget is not None
-            if self._targets[self._trials[result.index].target].paid:
-                responses = result.rows.get("responses") if result.state == "complete" else None
-                self._budget.settle(result.index, responses)
+        if self._budget is not None:
+            for result in stored:
+                self._budget.settle(result.index, _used(result))
         failed = [result.error or "no reason given" for result in stored if result.state == "failed"]
         self._errors.update(failed)
         self._meter.returned(len(stored) - len(failed), len(failed), map(_kind, failed))
@@ -484,6 +466,13 @@ def _sample(trials: Sequence[Trial]) -> frozenset[int]:
 def _kind(error: str) -> str:
     """What kind of failure an error's line tells of: the name before its colon."""
     return error.partition(":")[0][:60]
+
+
+def _used(result: TrialResult) -> Used | None:
+    """What a trial used; None when nobody knows."""
+    if result.state == "complete":
+        return Used(result.rows.get("responses", ()), next(iter(result.rows.get("trials", ())), {}))
+    return NOTHING if result.audio_ms == 0.0 else None
 
 
 def _now_utc() -> str:

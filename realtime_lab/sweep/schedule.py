@@ -11,7 +11,7 @@ asks for fewer, and grows by one with every task that went well.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Schedule"]
@@ -54,12 +54,13 @@ class Schedule:
             blocks.setdefault(block, _Block(place)).trials.append(number)
         self._blocks = list(blocks.values())
         self._again: deque[int] = deque()
+        self._waiting: deque[int] = deque()
         self._lanes = [_Lane(size=at_once or 1) for _ in range(lanes)]
         self._left = sum(len(block.trials) for block in self._blocks)
 
     def __len__(self) -> int:
         """Trials not taken yet."""
-        return self._left + len(self._again)
+        return self._left + len(self._again) + len(self._waiting)
 
     @property
     def allowed(self) -> int:
@@ -84,6 +85,8 @@ class Schedule:
         if self._again:
             return [self._again.popleft()]
         state = self._lanes[lane]
+        if self._waiting:
+            return [self._waiting.popleft() for _ in range(min(state.size, room, len(self._waiting)))]
         block = self._block_for(lane)
         if block is None:
             return []
@@ -118,6 +121,16 @@ class Schedule:
     def again(self, trials: Iterable[int]) -> None:
         """Trials whose worker died are to be sent once more, each alone, so that one bad trial shows itself."""
         self._again.extend(trials)
+
+    def put_back(self, trials: Sequence[int], dropped: int = 0) -> None:
+        """Trials that were taken and are not sent now.
+
+        Args:
+            trials: Those that come first next time.
+            dropped: How many others will never be sent.
+        """
+        self._out -= len(trials) + dropped
+        self._waiting.extendleft(reversed(trials))
 
     def _block_for(self, lane: int) -> _Block | None:
         state = self._lanes[lane]

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,9 +122,16 @@ class StudyWriter:
             self._check_same(content)
             self._db.execute("PRAGMA journal_mode = WAL")
             with self._transaction():
-                self._db.execute("UPDATE trials SET state = 'planned' WHERE state = 'running'")
+                self._give_up_orphans()
         rows = self._db.execute("SELECT trial, attempt FROM trials WHERE attempt IS NOT NULL")
         self._attempts = {int(trial): int(attempt) for trial, attempt in rows}
+
+    def _give_up_orphans(self) -> None:
+        """Plan again what a writer that is gone left running; it stays on record, as it may have been paid for."""
+        now_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
+        for (trial,) in self._db.execute("SELECT trial FROM trials WHERE state = 'running'").fetchall():
+            self._attempt(int(trial), None, "lost", "the sweep that ran it ended", now_utc, now_utc)
+        self._db.execute("UPDATE trials SET state = 'planned' WHERE state = 'running'")
 
     def _fill(self, content: StudyContent) -> None:
         meta = {
@@ -171,8 +179,15 @@ class StudyWriter:
             )
             return [int(number) for (number,) in rows]
 
+    def abandon(self, trials: Iterable[int], sent_utc: str, returned_utc: str) -> None:
+        """Keep on record that trials were sent out and not waited for."""
+        with self._transaction():
+            for trial in trials:
+                self._db.execute("UPDATE trials SET state = 'cancelled' WHERE trial = ?", (trial,))
+                self._attempt(trial, None, "cancelled", None, sent_utc, returned_utc)
+
     def mark(self, trials: Iterable[int], state: Literal["planned", "running", "cancelled"]) -> None:
-        """Note that trials were sent to a worker, given back, or abandoned."""
+        """Note that trials were sent to a worker, or given back."""
         with self._transaction():
             self._db.executemany("UPDATE trials SET state = ? WHERE trial = ?", ((state, trial) for trial in trials))
 

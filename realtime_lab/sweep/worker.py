@@ -23,6 +23,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.recording import Recording, recording_to_bytes
 from realtime_lab.session import FATAL_FAULTS, Live, Stage, run_session
 from realtime_lab.session.screening import screen
+from realtime_lab.sweep.tracing import traced_config
 
 __all__ = [
     "BatchResult",
@@ -61,6 +62,10 @@ class TrialTask:
     """Whether a mocked session's recording is kept; without it, its checksum is, and the session can be held again."""
     check: bool = False
     """Whether a screen holds the session all the same, to compare."""
+    study: str = ""
+    """Hash of the plan: what the vendor's own log files live trials under, where tracing is asked for."""
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    """Swept values by the names of their axes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ class TrialResult:
     """Whether the service asked for fewer sessions at a time."""
     detail: str | None = None
     """The traceback of a failure, for the attempts table."""
+    audio_ms: float | None = None
+    """Audio that was sent; None when nobody knows."""
 
 
 RunTrial = Callable[[TrialTask], TrialResult]
@@ -179,9 +186,16 @@ def run_trial(task: TrialTask) -> TrialResult:
     """
     stage = _stage(task.script.content_hash, task.condition)
     recording = run_session(
-        task.config, task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
+        _config(task), task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
     )
     return _finished(task, recording)
+
+
+def _config(task: TrialTask) -> SessionConfig:
+    """What the session is asked to be: in a live one, tracing says which trial it is."""
+    if not isinstance(task.target, Live):
+        return task.config
+    return traced_config(task.config, task.study, task.key, task.setting)
 
 
 def _side_by_side(tasks: Sequence[TrialTask]) -> list[Recording | Exception]:
@@ -191,7 +205,7 @@ def _side_by_side(tasks: Sequence[TrialTask]) -> list[Recording | Exception]:
     return run_live_together(
         [
             LiveRequest(
-                config=task.config,
+                config=_config(task),
                 script=task.script,
                 condition=task.condition,
                 target=task.target,
@@ -222,10 +236,19 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
             tainted=bool(header.tainted),
             fatal=header.fault in FATAL_FAULTS,
             limited=header.limited,
+            audio_ms=recording.audio_ms,
         )
     rows = session_rows(recording)._asdict()
-    tainted, limited = bool(header.tainted), header.limited
-    return TrialResult(task.index, "complete", packed, rows, effective, tainted=tainted, limited=limited)
+    return TrialResult(
+        task.index,
+        "complete",
+        packed,
+        rows,
+        effective,
+        tainted=bool(header.tainted),
+        limited=header.limited,
+        audio_ms=recording.audio_ms,
+    )
 
 
 @lru_cache(maxsize=KEPT_STAGES)

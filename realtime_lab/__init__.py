@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
     from realtime_lab.recording import Recording, import_recording
     from realtime_lab.report import listen, report
-    from realtime_lab.session import azure, live, mocked, openai, run_session
+    from realtime_lab.session import azure, live, mocked, openai, replay, run_session
     from realtime_lab.sweep import (
         Confirm,
         Study,
@@ -100,6 +100,7 @@ __all__ = [
     "openai",
     "pink",
     "plots",
+    "replay",
     "report",
     "run_session",
     "run_stages",
@@ -128,7 +129,7 @@ _NAMES_OF = {
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
     "recording": ("Recording", "import_recording"),
     "report": ("listen", "report"),
-    "session": ("azure", "live", "mocked", "openai", "run_session"),
+    "session": ("azure", "live", "mocked", "openai", "replay", "run_session"),
     "sweep": (
         "Confirm",
         "Study",

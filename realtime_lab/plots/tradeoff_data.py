@@ -125,7 +125,7 @@ def tradeoff_info(
     rows = frame.to_dict("records")
     points = [_point(row, settings, latency) for row in rows if _number(row[f"{latency}_p50"]) is not None]
     drawn = tuple(point for point in points if math.isfinite(point.latency_ms) and math.isfinite(point.cutoff_rate))
-    mocked = any(str(row.get("target", "mocked")).startswith("mocked") for row in rows)
+    mocked = any(str(row.get("target", "mocked")).removeprefix("replay:").startswith("mocked") for row in rows)
     conditions = dict.fromkeys(str(row.get("condition", "all turns")) for row in rows)
     labelled, label_key, is_path = _names(drawn, settings)
     return TradeoffInfo(

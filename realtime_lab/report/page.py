@@ -94,7 +94,7 @@ class Page:
         if self.turns.empty:
             raise RealtimeLabError("there is nothing to report: no session of this study is complete")
         self.room = SoundRoom(self.study, self.private)
-        self.mocked = bool(self.turns["target"].astype("string").str.startswith("mocked").any())
+        self.mocked = bool(self.turns["target"].astype("string").str.match("(replay:)?mocked").any())
         self.swept = swept_settings(self.study)
         asked = self.question
         self.wait = next((wait for wait in WAITS if self.turns[wait.latency].notna().any()), WAITS[0])

@@ -8,8 +8,9 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording.events import Recording
 from realtime_lab.session.client_turns import ClientEndpointer, ClientTurns, client_turn_problems
+from realtime_lab.session.recorded import run_replay
 from realtime_lab.session.stage import Stage
-from realtime_lab.session.targets import Live, Target, mocked
+from realtime_lab.session.targets import Live, Replay, Target, mocked
 from realtime_lab.session.virtual import run_virtual
 
 __all__ = ["run_session"]
@@ -53,6 +54,7 @@ def run_session(
             the server detects.
         MissingExtraError: If semantic_vad is asked of the mocked server and nothing can estimate the end of a turn.
         AudioError: If a clip cannot be read.
+        RecordingError: If a replay target has no recording of this.
     """
     if not 0 < frame_ms <= 1000:
         raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
@@ -61,6 +63,8 @@ def run_session(
     if problems:
         raise ConfigError(problems)
     target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
+    if isinstance(target, Replay):
+        return run_replay(config, script, condition, target, seed)
     if isinstance(target, Live):
         from realtime_lab.session.live_run import (
             LiveRequest,

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ConfigError, Problem, RecordingError
+from realtime_lab.recording import Recording, load_recording, recording_to_bytes
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.profile_file import find_profile
 
-__all__ = ["Live", "Mocked", "Target", "azure", "live", "mocked", "openai"]
+__all__ = ["TARGETS", "Live", "Mocked", "Replay", "Target", "azure", "live", "mocked", "openai", "replay"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 _PAID_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MIXED = re.compile(r"[a-z].*[0-9]|[0-9].*[a-z]")
+"""Lower case and digits in one long name are more likely a key."""
+_LONGEST_MIXED = 24
 _KEY_HEADERS = ("authorization", "api-key")
 
 
@@ -67,12 +74,15 @@ class Live:
     """Sessions one worker process holds at a time."""
     stall_s: float = 20.0
     """How long a response may say nothing before the session has failed, seconds."""
+    client_secrets: bool = False
+    """Whether each session is opened with a client secret that the key was changed for, instead of the key."""
     service: str = "live"
     """First half of the name."""
     kind: ClassVar[str] = "live"
 
     def __post_init__(self) -> None:
         problems = _url_problems(self.url, self.api_key_env) + _header_problems(self.headers)
+        problems += _variable_problems(self.api_key_env)
         for name, allowed in (("dialect", ("ga", "flat")), ("key_header", _KEY_HEADERS)):
             if getattr(self, name) not in allowed:
                 problems.append(Problem(name, getattr(self, name), " or ".join(map(repr, allowed))))
@@ -110,7 +120,61 @@ class Live:
         return urlsplit(self.url).hostname in _LOOPBACK
 
 
-Target = Mocked | Live
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """Recorded sessions that answer again; equal when they hold the same recordings. Use `replay`."""
+
+    recordings: tuple[Recording, ...] = field(repr=False)
+    """Empty where a study names a replay whose recordings it does not hold."""
+    name: str
+    """Stands in every row: "replay:" and what answered first."""
+    digest: str
+    """16 hex digits of the recordings' bytes."""
+    kind: ClassVar[str] = "replay"
+    paid: ClassVar[bool] = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Replay) and (self.name, self.digest) == (other.name, other.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.digest))
+
+
+Target = Mocked | Live | Replay
+TARGETS = (Mocked, Live, Replay)
+"""The kinds of targets."""
+
+
+class Recorded(Protocol):
+    """What holds recordings, such as a study."""
+
+    def recordings(self) -> Iterable[Recording]:
+        """Its recordings."""
+        ...
+
+
+def replay(recordings: Recorded | Recording | str | Path | Iterable[Recording | str | Path]) -> Replay:
+    """A target that answers with recorded sessions: no server, no cost, and the same events at the same times.
+
+    It answers for exactly the configurations, scripts and conditions that were recorded.
+
+    Args:
+        recordings: A study, a recording, a recording's file, or several of the latter two.
+
+    Raises:
+        RecordingError: If a file cannot be read, or there is no recording.
+    """
+    given: Iterable[Any]
+    if isinstance(recordings, (Recording, str, Path)):
+        given = [recordings]
+    else:
+        given = recordings.recordings() if hasattr(recordings, "recordings") else recordings
+    kept = tuple(load_recording(one) if isinstance(one, (str, Path)) else one for one in given)
+    if not kept or not all(isinstance(one, Recording) for one in kept):
+        raise RecordingError("replay: give one recording or more, a study that has some, or names of recording files")
+    digest = hashlib.sha256(b"".join(hashlib.sha256(recording_to_bytes(one)).digest() for one in kept)).hexdigest()
+    names = {one.header.target.removeprefix("replay:") for one in kept}
+    return Replay(kept, f"replay:{names.pop() if len(names) == 1 else 'several'}"[:120], digest[:16])
 
 
 def mocked(profile: str | Path | Profile = "documented") -> Mocked:
@@ -137,6 +201,7 @@ def live(
     paid: bool | None = None,
     sessions: int = 8,
     stall_s: float = 20.0,
+    client_secrets: bool = False,
 ) -> Live:
     """Any Realtime-compatible service, by its base address.
 
@@ -150,6 +215,8 @@ def live(
         paid: Whether it costs money; default: whether it is known to.
         sessions: Sessions one worker process holds at a time.
         stall_s: How long a response may say nothing, seconds.
+        client_secrets: Open sessions with client secrets (POST /realtime/client_secrets; with the "flat" dialect POST
+            /realtime/sessions), renewed when near their end and kept in memory only.
 
     Raises:
         ConfigError: If one of these cannot be used.
@@ -165,17 +232,30 @@ def live(
         paid=host.endswith(_PAID_HOSTS) if paid is None else paid,
         sessions=sessions,
         stall_s=stall_s,
+        client_secrets=client_secrets,
     )
 
 
 def openai(
-    *, api_key_env: str = "OPENAI_API_KEY", url: str = OPENAI_URL, model: str | None = None, sessions: int = 8
+    *,
+    api_key_env: str = "OPENAI_API_KEY",
+    url: str = OPENAI_URL,
+    model: str | None = None,
+    sessions: int = 8,
+    client_secrets: bool = False,
 ) -> Live:
-    """OpenAI's Realtime service; paid."""
-    return Live(url, api_key_env, model, paid=True, sessions=sessions, service="openai")
+    """OpenAI's Realtime service; paid. The arguments are those of `live`."""
+    return Live(url, api_key_env, model, paid=True, sessions=sessions, service="openai", client_secrets=client_secrets)
 
 
-def azure(endpoint: str, deployment: str, *, api_key_env: str = "AZURE_OPENAI_API_KEY", sessions: int = 8) -> Live:
+def azure(
+    endpoint: str,
+    deployment: str,
+    *,
+    api_key_env: str = "AZURE_OPENAI_API_KEY",
+    sessions: int = 8,
+    client_secrets: bool = False,
+) -> Live:
     """Azure's Realtime service; paid.
 
     Args:
@@ -183,13 +263,22 @@ def azure(endpoint: str, deployment: str, *, api_key_env: str = "AZURE_OPENAI_AP
         deployment: The deployment's name, which stands where others have a model.
         api_key_env: Name of the environment variable with the key.
         sessions: Sessions one worker process holds at a time.
+        client_secrets: Open sessions with client secrets; see `live`.
 
     Raises:
         ConfigError: If the endpoint is no address.
     """
     base = endpoint.rstrip("/")
-    base = base if base.endswith("/v1") else f"{base}/openai/v1"
-    return Live(base, api_key_env, deployment, key_header="api-key", paid=True, sessions=sessions, service="azure")
+    return Live(
+        base if base.endswith("/v1") else f"{base}/openai/v1",
+        api_key_env,
+        deployment,
+        key_header="api-key",
+        paid=True,
+        sessions=sessions,
+        service="azure",
+        client_secrets=client_secrets,
+    )
 
 
 def _url_problems(url: object, api_key_env: str | None) -> list[Problem]:
@@ -208,6 +297,17 @@ def _url_problems(url: object, api_key_env: str | None) -> list[Problem]:
     if api_key_env is not None and _SCHEMES[parts.scheme] == "ws" and host not in _LOOPBACK:
         return [Problem("url", url, "https or wss where a key is sent", "or api_key_env=None")]
     return []
+
+
+def _variable_problems(name: object) -> list[Problem]:
+    """Whether a key was given where the name of its variable belongs."""
+    if name is None:
+        return []
+    plain = isinstance(name, str) and _VARIABLE.fullmatch(name) is not None
+    if plain and not (len(str(name)) > _LONGEST_MIXED and _MIXED.search(str(name))):
+        return []
+    hint = "set the variable before Python starts; a key itself does not belong here"
+    return [Problem("api_key_env", "(not shown)", "the name of an environment variable, such as OPENAI_API_KEY", hint)]
 
 
 def _header_problems(headers: object) -> list[Problem]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from realtime_lab.errors import PlanError, Problem
-from realtime_lab.session import Live, Mocked, Target
+from realtime_lab.session import TARGETS, Live, Target
 
 __all__ = ["Confirm"]
 
@@ -32,7 +32,7 @@ class Confirm:
 
     def __post_init__(self) -> None:
         problems = []
-        if not isinstance(self.target, (Live, Mocked)):
+        if not isinstance(self.target, TARGETS):
             problems.append(Problem("confirm.target", self.target, "a target, such as openai()", code="invalid_type"))
         for name in ("settings", "repeats"):
             value = getattr(self, name)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from realtime_lab.audio import Condition, Script, clean, load_scripts
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, ScriptError
-from realtime_lab.session import Live, Mocked, Target, mocked
+from realtime_lab.session import TARGETS, Mocked, Target, mocked
 from realtime_lab.sweep.confirm import Confirm
 from realtime_lab.sweep.estimate import Estimate, estimate_plan
 from realtime_lab.sweep.plan_checks import (
@@ -325,7 +325,7 @@ def _rebuilt(given: tuple[Any, ...], told: dict[str, Any]) -> SweepPlan:
 
 
 def _several(value: object) -> tuple[Any, ...]:
-    if isinstance(value, (str, Path, Condition, Script, Live, Mocked)) or not hasattr(value, "__iter__"):
+    if isinstance(value, (str, Path, Condition, Script, *TARGETS)) or not hasattr(value, "__iter__"):
         return (value,)
     return tuple(value)
 

@@ -11,7 +11,7 @@ from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig, field_info, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, Problem
-from realtime_lab.session import Live, Mocked
+from realtime_lab.session import TARGETS
 from realtime_lab.sweep.plan_space import KIND, TURN_DETECTION, Axis, kinds_swept, retyped
 from realtime_lab.sweep.records import plain_value
 
@@ -181,12 +181,10 @@ def target_problems(target: object, targets: Sequence[object]) -> list[Problem]:
     """What is wrong with a plan's targets."""
     allowed = "a target, such as mocked()"
     given = targets if target is None else [*targets, target]
-    problems = [
-        Problem("target", one, allowed, code="invalid_type") for one in given if not isinstance(one, (Live, Mocked))
-    ]
+    problems = [Problem("target", one, allowed, code="invalid_type") for one in given if not isinstance(one, TARGETS)]
     if target is not None and targets:
         problems.append(Problem("target", target, "either target or targets", "put it among targets"))
-    names = [one.name for one in targets if isinstance(one, (Live, Mocked))]
+    names = [one.name for one in targets if isinstance(one, TARGETS)]
     return problems + _twice("targets", names)
 
 

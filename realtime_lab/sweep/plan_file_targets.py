@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from realtime_lab.errors import ConfigError, PlanError, Problem
 from realtime_lab.server.profile import PROFILES
-from realtime_lab.session import Live, Mocked, Target, live, mocked
+from realtime_lab.session import Live, Mocked, Replay, Target, live, mocked
 from realtime_lab.sweep.confirm import Confirm
 from realtime_lab.sweep.plan_checks import nearest_hint
 
@@ -25,6 +25,8 @@ def target_entry(target: Target) -> dict[str, object]:
     """
     if isinstance(target, Live):
         return _live_entry(target)
+    if isinstance(target, Replay):
+        raise PlanError([Problem("target", target.name, "a mocked or live target", _ELSEWHERE)])
     if PROFILES.get(target.profile.name) != target.profile:
         raise PlanError([Problem("target", target.name, f"a shipped profile: {', '.join(PROFILES)}", _ELSEWHERE)])
     return {"kind": target.kind, "profile": target.profile.name}

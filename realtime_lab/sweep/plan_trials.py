@@ -19,7 +19,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
 from realtime_lab.server.settings import Settings
-from realtime_lab.session import Live, Target
+from realtime_lab.session import Live, Replay, Target
 from realtime_lab.sweep.records import target_to_record
 
 __all__ = ["Setting", "Trial", "digest", "lack", "ordered_trials"]
@@ -107,6 +107,8 @@ def lack(target: Target, config: SessionConfig) -> str | None:
     try:
         if isinstance(target, Live):
             config.to_wire(target.dialect)
+            return None
+        if isinstance(target, Replay):  # what it has also depends on script and condition
             return None
         wire = config.to_wire("ga")
     except ConfigError as error:

@@ -19,7 +19,7 @@ from realtime_lab.config.part import plain
 from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
 from realtime_lab.server.profile import PROFILES, Profile
-from realtime_lab.session import Live, Mocked, Target
+from realtime_lab.session import TARGETS, Live, Mocked, Replay, Target
 from realtime_lab.sweep.confirm import Confirm
 
 __all__ = [
@@ -49,6 +49,8 @@ def target_to_record(target: Target) -> dict[str, Any]:
         told = {**dataclasses.asdict(target), "headers": masked(dict(target.headers))}
         del told["sessions"]
         return {"kind": target.kind, "name": target.name, "live": told}
+    if isinstance(target, Replay):
+        return {"kind": target.kind, "name": target.name, "recordings": target.digest}
     # Through msgspec and back, so that 500 and 500.0 are one number here as they are in the profile.
     profile = msgspec.convert(dataclasses.asdict(target.profile), Profile)
     return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(profile)}
@@ -62,6 +64,8 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
     """
     if record.get("kind") == Live.kind:
         return _live(record.get("live"))
+    if record.get("kind") == Replay.kind:
+        return Replay((), str(record.get("name")), str(record.get("recordings")))
     if record.get("kind") != Mocked.kind:
         raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
     try:
@@ -75,12 +79,12 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
 
 def as_stored(target: Target) -> Target:
     """A target as its study gives it back, so that a session held again is the same to the last digit."""
-    return target if isinstance(target, Live) else target_from_record(target_to_record(target))
+    return target if not isinstance(target, Mocked) else target_from_record(target_to_record(target))
 
 
 def targets_to_record(targets: Target | Sequence[Target]) -> dict[str, Any]:
     """What describes one target or several."""
-    if isinstance(targets, (Live, Mocked)):
+    if isinstance(targets, TARGETS):
         return target_to_record(targets)
     if len(targets) == 1:
         return target_to_record(targets[0])

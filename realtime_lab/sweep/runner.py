@@ -33,6 +33,7 @@ from realtime_lab.sweep.pool import WorkerStartError
 from realtime_lab.sweep.prices import load_prices
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
 from realtime_lab.sweep.records import as_stored
+from realtime_lab.sweep.replayed import check_recorded, narrowed
 from realtime_lab.sweep.schedule import Schedule
 from realtime_lab.sweep.spend import NOTHING, Budget, Used, open_budget
 from realtime_lab.sweep.spent import count_earlier
@@ -111,6 +112,7 @@ def start_sweep(
     budget = open_budget(plan, targets, trials, max_usd, max_seconds, prices or load_prices())
     if budget is not None and max_usd is None:  # it is spent by the second, however long that takes
         limits = Limits(max_trials)
+    check_recorded(plan, targets, trials)
     path = Path(store) if store is not None else _default_store(plan, targets)
     writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
@@ -391,7 +393,7 @@ class SweepRun:
             self._scripts[trial.script_id],
             trial.condition,
             trial.seed,
-            self._targets[trial.target],
+            narrowed(self._targets[trial.target], trial, self._scripts[trial.script_id]),
             screen=self._plan.metrics == "turn_detection",
             check=number in self._checked,
             keep=self._keep,

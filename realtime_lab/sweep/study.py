@@ -7,7 +7,7 @@ anybody can be opened: it is checked, and runs no code.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -289,6 +289,22 @@ class Study:
         if data is None:
             raise StudyError(f"trial {key} of {self.path} has no recording: it is {state}", self.path)
         return recording_from_bytes(data, f"trial {key} of {self.path}")
+
+    def recordings(self) -> Iterator[Recording]:
+        """Every session there is a recording of, failed ones too, first repeats first: what `rl.replay` takes.
+
+        Raises:
+            StudyDamagedError: If one of them is damaged.
+        """
+        with reading(self.path) as reader:
+            trials = reader.trials()
+        for number in sorted(range(len(trials["key"])), key=lambda number: (trials["repeat"][number], number)):
+            try:
+                yield self.recording(number)
+            except StudyDamagedError:
+                raise
+            except StudyError:  # it was never held
+                continue
 
     def export(
         self,

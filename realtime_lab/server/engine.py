@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
@@ -102,6 +102,11 @@ class Engine:
         self.turns.use_settings()
 
     # --- what a shell calls -------------------------------------------------------------------------------------
+
+    def open_as(self, session: Mapping[str, Any]) -> None:
+        """Begin as the session that a client secret was given out for, before `start`."""
+        self.settings.open_as(session)
+        self.turns.use_settings()
 
     def start(self, t_ms: float) -> None:
         """The connection is open, `connect_ms` after the client asked: announce the session, if its model is there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from realtime_lab.config import SessionConfig
@@ -16,7 +16,7 @@ from realtime_lab.errors import ConfigError
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.settings import Settings
 
-__all__ = ["Reply", "Request", "answer", "refusal"]
+__all__ = ["Reply", "Request", "answer", "refusal", "wrong_key"]
 
 REALTIME_PATH = "/v1/realtime"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -32,6 +32,8 @@ class Request:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes = b""
+    access: Literal["unknown", "granted", "expired"] = "unknown"
+    """What its key is among the client secrets that were given out."""
 
     @property
     def path(self) -> str:
@@ -90,6 +92,11 @@ def _hostname(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def wrong_key() -> Reply:
+    """The answer to a request without the key it needs."""
+    return _error(401, "Incorrect API key provided.", "invalid_api_key")
 
 
 def answer(request: Request, profile: Profile, seed: int, now_unix_s: int) -> Reply:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,8 +27,9 @@ from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES, encode
 from realtime_lab.protocol.items import AudioRef, ErrorDetail
 from realtime_lab.server.engine import Engine, FrameListener
-from realtime_lab.server.http import Reply, Request, answer, refusal
+from realtime_lab.server.http import Reply, Request, answer, refusal, wrong_key
 from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.secrets import ClientSecrets
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
 from realtime_lab.server.voice import voice_piece
 
@@ -69,6 +70,7 @@ class RealtimeServer:
 
     def __post_init__(self) -> None:
         self._shared = SharedProbabilities()
+        self._secrets = ClientSecrets()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -107,9 +109,10 @@ class RealtimeServer:
         except (h11.RemoteProtocolError, TimeoutError):
             await _reply(writer, Reply(400, {"error": {"message": "This is no HTTP request.", "type": "bad_request"}}))
             return
+        request = replace(request, access=self._secrets.access(request.key, time.time()))
         reply = self.refusal(request)
         if reply is None and not request.upgrades:
-            reply = answer(request, self.profile, self.seed, int(time.time()))
+            reply = self._answer(request)
         if reply is not None:
             await _reply(writer, reply)
             return
@@ -123,7 +126,18 @@ class RealtimeServer:
             make_vad=self.listener,
             intent=request.query("intent"),
         )
+        opened = self._secrets.session(request.key)
+        if opened is not None:
+            engine.open_as(opened)
         await self.session(reader, writer, engine, request).run(raw)
+
+    def _answer(self, request: Request) -> Reply:
+        """Answer a REST request."""
+        if self.key is not None and request.key != self.key:
+            return wrong_key()
+        reply = answer(request, self.profile, self.seed, int(time.time()))
+        self._secrets.remember(reply)
+        return reply
 
     def listener(self, rate_hz: int) -> FrameListener:
         """The detector of one session, for audio at `rate_hz`."""
@@ -223,7 +237,8 @@ class SocketSession:
             self._protocol.send_text(encode(ev.ErrorEvent(event_id="event_beta", error=detail)))
             await self._close(BETA_CLOSE_CODE, "invalid_request_error.beta_api_shape_disabled")
             return True
-        if self.key is not None and self.request.key != self.key:
+        foreign = self.key is not None and self.request.key != self.key and self.request.access != "granted"
+        if foreign or self.request.access == "expired":
             await self._close(BAD_KEY_CLOSE_CODE, "invalid_request_error.invalid_api_key")
             return True
         return False

@@ -131,6 +131,12 @@ class Settings:
         hint = "semantic_vad needs a speech recogniser: install realtime_lab[whisper]"
         return Problem("audio.input.turn_detection.type", "semantic_vad", "server_vad or null", hint)
 
+    def open_as(self, session: Mapping[str, Any]) -> None:
+        """Take over a session that was reported before; a model that was chosen for this connection stays."""
+        own = {"type", "model"} if self.model is not None else {"type"}
+        for name in self.effective.keys() - own:
+            self.effective[name] = copy.deepcopy(session.get(name, self.effective[name]))
+
     def turn_detection(self) -> TurnDetection | None:
         """The effective turn detection; None when it is off."""
         wire = self.effective["audio"]["input"]["turn_detection"]

@@ -8,7 +8,7 @@ from typing import NoReturn
 from realtime_lab.config.masking import HIDDEN, masked
 from realtime_lab.errors import ConfigError, Problem
 
-__all__ = ["Secret", "read_key", "scrubbed"]
+__all__ = ["Secret", "read_key", "scrubbed", "scrubbed_bytes"]
 
 
 class Secret:
@@ -64,3 +64,11 @@ def scrubbed(text: str, key: Secret | None = None) -> str:
     if key is not None:
         text = text.replace(key.reveal(), HIDDEN)
     return " ".join(str(masked(text)).split())
+
+
+def scrubbed_bytes(message: bytes, key: Secret | None = None) -> bytes:
+    """A message without the key."""
+    if key is None:
+        return message
+    raw = key.reveal().encode()
+    return message.replace(raw, HIDDEN.encode()) if raw in message else message

@@ -10,6 +10,7 @@ import asyncio
 import platform
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -22,7 +23,7 @@ from realtime_lab.recording.events import Header, Recording
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live_audio import without_audio
 from realtime_lab.session.live_faults import RATE_LIMITED, LiveFault
-from realtime_lab.session.live_key import Secret, read_key, scrubbed
+from realtime_lab.session.live_key import Secret, read_key, scrubbed, scrubbed_bytes
 from realtime_lab.session.live_session import Call, LiveConnection
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live
@@ -115,12 +116,13 @@ def _prepared(request: LiveRequest) -> _Prepared | Exception:
 def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
     """What a connection for `request` needs, everything rendered; and the key."""
     target, stage = request.target, request.stage
-    key = read_key(target.api_key_env)
+    key = _session_key(request)
     requested = request.config.to_wire("ga")
     renderer = _rendered(stage, request.script, request.condition, requested)
     call = Call(
         url=target.socket_url(requested.get("model"), request.config.session_type),
         headers=_headers(target, key),
+        scrub=partial(scrubbed_bytes, key=key),
         update=_update(request.config, target),
         requested=requested,
         confirms=target.confirms,
@@ -132,6 +134,15 @@ def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
         wire=lambda placement, format_type: stage.wire(placement.passage, format_type),
     )
     return call, key
+
+
+def _session_key(request: LiveRequest) -> Secret | None:
+    """What opens the session: the key, or a client secret that it was changed for."""
+    if not request.target.client_secrets:
+        return read_key(request.target.api_key_env)
+    from realtime_lab.session.live_secrets import secret_keeper  # httpx, which other sessions do without
+
+    return secret_keeper().key_for(request.target, request.config)
 
 
 async def hold_all(calls: Sequence[Call]) -> list[LiveEnd]:
@@ -159,7 +170,7 @@ def _headers(target: Live, key: Secret | None) -> list[tuple[str, str]]:
     headers = [("User-Agent", f"realtime_lab ({platform.python_implementation()})"), *target.headers]
     if target.dialect == "flat" and target.service == "openai":
         headers.append(("OpenAI-Beta", "realtime=v1"))
-    if key is not None and target.key_header == "api-key":
+    if key is not None and target.key_header == "api-key" and not target.client_secrets:
         headers.append(("api-key", key.reveal()))
     elif key is not None:
         headers.append(("Authorization", f"Bearer {key.reveal()}"))

@@ -54,6 +54,8 @@ class Call:
 
     url: str
     headers: list[tuple[str, str]] = field(repr=False)
+    scrub: Callable[[bytes], bytes]
+    """Takes the key out of what the server says, should it say it."""
     update: dict[str, Any]
     """The session object of session.update."""
     requested: dict[str, Any]
@@ -256,6 +258,7 @@ class LiveConnection:
 
     def _on_message(self, message: bytes, at_s: float) -> None:
         self._received_bytes += len(message)
+        message = self._call.scrub(message)
         if self._received_bytes > MAX_RECEIVED_BYTES:
             self._end(LiveFault("too_much_data", f"more than {MAX_RECEIVED_BYTES:,} bytes came"))
             return

@@ -6,8 +6,11 @@ with it the key.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +97,39 @@ class _KeyAuth(httpx.Auth):
         yield request
 
 
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+
+
+class _Hush(logging.Filter):
+    """Drops what the transport logs of our own requests, and of nobody else's.
+
+    Its debug output holds whatever headers a server sends back, and a server may send the key back.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _asking.get()
+
+
+_HUSH = _Hush()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{name}").addFilter(_HUSH)  # once, however often it is added
+    token = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
 def _exchange(target: Live, path: str, body: dict[str, Any], key: Secret | None) -> ClientSecret | RemoteError:
     try:
-        with httpx.Client(auth=_KeyAuth(target, key), timeout=TIMEOUT_S, trust_env=not target.local) as client:
+        with (
+            _hushed(),
+            httpx.Client(auth=_KeyAuth(target, key), timeout=TIMEOUT_S, trust_env=not target.local) as client,
+        ):
             response = client.post(target.rest_url(path), json=body, headers=list(target.headers))
     except httpx.HTTPError as error:
         return RemoteError(f"{target.name} cannot be reached: {_plainly(error)}", code=_code(error))

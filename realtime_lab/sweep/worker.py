@@ -20,8 +20,9 @@ from realtime_lab.analysis.rows import SessionRows, session_rows
 from realtime_lab.analysis.screened import screened, screened_difference
 from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
+from realtime_lab.errors import RemoteError
 from realtime_lab.recording import Recording, recording_to_bytes
-from realtime_lab.session import FATAL_FAULTS, Live, Stage, run_session
+from realtime_lab.session import FATAL_FAULTS, Live, Mocked, Stage, run_session
 from realtime_lab.session.screening import screen
 from realtime_lab.sweep.tracing import traced_config
 
@@ -139,7 +140,14 @@ def _guarded(run: RunTrial, task: TrialTask) -> TrialResult:
         return run(task)
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_ERROR_CHARACTERS]
-        return TrialResult(task.index, "failed", error=line, detail=traceback.format_exc(limit=-20))
+        failed = TrialResult(task.index, "failed", error=line, detail=traceback.format_exc(limit=-20))
+        return _refused(failed, error) if isinstance(error, RemoteError) else failed
+
+
+def _refused(failed: TrialResult, error: RemoteError) -> TrialResult:
+    """A session that the service gave no client secret for: nothing was sent."""
+    fatal = error.status in (401, 403, 404) or error.code in FATAL_FAULTS
+    return replace(failed, audio_ms=0.0, fatal=fatal, limited=error.status == 429)
 
 
 def screen_batch(tasks: Sequence[TrialTask]) -> list[TrialResult]:
@@ -224,7 +232,7 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
     header = recording.header
     effective = None if header.effective is None else _canonical(header.effective)
     complete = header.outcome == "complete"
-    packed = pack_recording(recording, keep=task.keep or not complete or isinstance(task.target, Live))
+    packed = pack_recording(recording, keep=task.keep or not complete or not isinstance(task.target, Mocked))
     if not complete:
         reason = header.failure or f"the session ended as {header.outcome}"
         return TrialResult(

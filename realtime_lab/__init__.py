@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from realtime_lab.config import NoiseReduction, SemanticVad, ServerVad, Session, SessionConfig, Transcription
     from realtime_lab.recording import Recording, import_recording
     from realtime_lab.report import listen, report
+    from realtime_lab.server import Profile
     from realtime_lab.session import azure, live, mocked, openai, replay, run_session
     from realtime_lab.sweep import (
         Confirm,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         SweepPlan,
         SweepRun,
         compare,
+        fit_profile,
         load_prices,
         run_stages,
         run_sweep,
@@ -71,6 +73,7 @@ __all__ = [
     "ConfigPanel",
     "Confirm",
     "NoiseReduction",
+    "Profile",
     "Recording",
     "RunPanel",
     "Script",
@@ -90,6 +93,7 @@ __all__ = [
     "compare",
     "errors",
     "explore",
+    "fit_profile",
     "import_recording",
     "listen",
     "live",
@@ -129,6 +133,7 @@ _NAMES_OF = {
     "config": ("NoiseReduction", "SemanticVad", "ServerVad", "Session", "SessionConfig", "Transcription"),
     "recording": ("Recording", "import_recording"),
     "report": ("listen", "report"),
+    "server": ("Profile",),
     "session": ("azure", "live", "mocked", "openai", "replay", "run_session"),
     "sweep": (
         "Confirm",
@@ -136,6 +141,7 @@ _NAMES_OF = {
         "SweepPlan",
         "SweepRun",
         "compare",
+        "fit_profile",
         "load_prices",
         "run_stages",
         "run_sweep",

@@ -13,7 +13,7 @@ from realtime_lab.server import PROFILES, Calibration, LogNormal, Profile
 from realtime_lab.server.profile_file import find_profile
 from realtime_lab.session import mocked
 
-CALIBRATION = Calibration("host.example", "2026-05-01", 12, 9.5, ("create", "event_ms"), ("hysteresis",))
+CALIBRATION = Calibration("host.example", "2026-05-01", 12, 9.5, ("create", "event_ms"), (), ("hysteresis",))
 FITTED = Profile(
     name="fitted",
     note="measured",
@@ -38,7 +38,7 @@ def test_a_target_names_its_profile_and_what_it_was_calibrated_against():
 def test_the_statement_says_what_when_against_whom_and_what_is_still_a_prior():
     assert CALIBRATION.statement == (
         "calibrated on 2026-05-01 against host.example (12 sessions, 9.5 minutes of audio): create, event_ms; "
-        "still priors: hysteresis"
+        "still priors hysteresis"
     )
 
 

@@ -52,6 +52,22 @@ class Condition:
         return {"kind": self.kind} if self.snr_db is None else {"kind": self.kind, "snr_db": self.snr_db}
 
     @classmethod
+    def from_name(cls, name: str) -> Condition:
+        """The condition of this `name`.
+
+        Raises:
+            ConfigError: If no condition has that name.
+        """
+        kind, _, level = name.partition("_")
+        try:
+            condition = cls(cast(ConditionKind, kind), float(level.removesuffix("dB")) if level else None)
+        except (ConfigError, ValueError):
+            condition = None
+        if condition is None or condition.name != name:
+            raise ConfigError([Problem("condition", name[:80], "the name of a condition, such as 'babble_3dB'")])
+        return condition
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Condition:
         """The condition `to_dict` wrote.
 

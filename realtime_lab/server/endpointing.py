@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["FRAME_MS", "MAX_LATE_FRAMES", "EndpointRule", "Endpointer", "Track", "Transition", "heard_late"]
 
@@ -50,6 +50,11 @@ class EndpointRule:
         return max(self.threshold - self.hysteresis, self.floor)
 
     @property
+    def late_frames(self) -> int:
+        """How many frames before the current one still matter."""
+        return max(self.onset_late_frames, self.offset_late_frames)
+
+    @property
     def silent_frames(self) -> int:
         """Frames in the shortest silent run that ends speech; at least one."""
         return max(1, math.ceil(self.silence_duration_ms / FRAME_MS))
@@ -62,7 +67,7 @@ def heard_late(probabilities: NDArray[np.float64], rule: EndpointRule) -> NDArra
     first frame there was silence. Where falls come sooner, stretches of speech shorter than the difference go unheard.
 
     Args:
-        probabilities: Shape (n_frames,), from a fresh start of the detector.
+        probabilities: Shape (n_frames,), from the session's first frame.
         rule: Says how late.
     """
     low, high = sorted((rule.onset_late_frames, rule.offset_late_frames))
@@ -96,9 +101,11 @@ class Track:
     """Frames just after those runs."""
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float32], rule: EndpointRule) -> Track:
-        """Summarise `probabilities`, shape (n_frames,), under `rule`'s thresholds."""
-        exact = heard_late(probabilities.astype(np.float64), rule)  # in float32 the threshold would be rounded
+    def of(cls, probabilities: NDArray[np.float32], rule: EndpointRule, before: ArrayLike = ()) -> Track:
+        """Summarise `probabilities`, shape (n_frames,), under `rule`; `before` are those of the frames before them."""
+        past = np.asarray(before, dtype=np.float64)
+        exact = np.concatenate([past, probabilities.astype(np.float64)])  # in float32 the threshold would be rounded
+        exact = heard_late(exact, rule)[len(past) :]
         keep = np.concatenate([[False], exact >= rule.keep_threshold, [False]])
         edges = np.flatnonzero(keep[1:] != keep[:-1])
         onsets = np.flatnonzero(exact >= rule.threshold)
@@ -119,10 +126,6 @@ class Endpointer:
         self._last_speech = -1
         self._past: list[float] = []
         self._patience: tuple[int, int] | None = None
-
-    def start_afresh(self) -> None:
-        """Forget the probabilities heard so far, as the detector does when it starts afresh."""
-        self._past.clear()
 
     def wait_longer(self, silent_frames: int) -> None:
         """Take back the stop just found: the pause it was found in ends speech after `silent_frames` only."""

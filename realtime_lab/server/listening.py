@@ -32,8 +32,12 @@ class FrameListener(Protocol):
 class Stretch(Protocol):
     """Audio whose speech probabilities are known."""
 
-    def track(self, rule: EndpointRule) -> Track:
-        """The stretch under `rule`'s thresholds."""
+    def track(self, rule: EndpointRule, before: NDArray[np.float64]) -> Track:
+        """The stretch under `rule`, heard after frames of the probabilities `before`."""
+        ...
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Of every frame of the stretch."""
         ...
 
 
@@ -56,7 +60,8 @@ class Listening:
     _vad: FrameListener | None = None
     _gate: FrameGate | None = None
     _gate_kind: str | None = None
-    _first_frame: NDArray[np.int16] | None = None
+    _past: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    _before_stretch: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def heard_ms(self) -> float:
@@ -77,7 +82,6 @@ class Listening:
             self.endpointer.rule = detection.rule
         if self.settings.input_format() != self._format:
             self._format, self._pending, self._vad, self._gate = self.settings.input_format(), b"", None, None
-            self._first_frame = None
         if self.settings.noise_reduction() != self._gate_kind:
             self._gate_kind, self._gate = self.settings.noise_reduction(), None
 
@@ -105,9 +109,15 @@ class Listening:
         taken, transition = stop - start, None
         detection = self.settings.turn_detection()
         if detection is not None:
+            rule = detection.rule
+            if start == 0:
+                self._before_stretch = self._past
             self.endpointer.frame = self.frames
-            transition = self.endpointer.scan(stretch.track(detection.rule), start, stop)
+            transition = self.endpointer.scan(stretch.track(rule, self._before_stretch), start, stop)
             taken = self.endpointer.frame - self.frames
+            if rule.late_frames:
+                heard = np.concatenate([self._before_stretch, stretch.probabilities()[: start + taken]])
+                self._past = heard[-rule.late_frames :]
         self.frames += taken
         return taken, transition
 
@@ -117,17 +127,8 @@ class Listening:
             return None
         if self._vad is None:
             self._vad = self.make_vad(self.settings.input_rate_hz())
-        frame = self._decode(raw)
-        self._start_afresh_at(frame)
         self.endpointer.frame = self.frames - 1
-        return self.endpointer.step(self._vad.feed(self._cleaned(frame)))
-
-    def _start_afresh_at(self, frame: NDArray[np.int16]) -> None:
-        """Follow the detector's restart rule; digital silence is sound that goes on, and restarts nothing here."""
-        if self._first_frame is None:
-            self._first_frame = frame
-        elif frame.any() and np.array_equal(frame, self._first_frame):
-            self.endpointer.start_afresh()
+        return self.endpointer.step(self._vad.feed(self._cleaned(self._decode(raw))))
 
     def _decode(self, raw: bytes) -> NDArray[np.int16]:
         if self._format == "audio/pcmu":

@@ -67,7 +67,9 @@ class Calibration:
     audio_minutes: float
     """Audio sent in them."""
     measured: tuple[str, ...] = ()
-    """Fields of the profile that were measured."""
+    """Fields of the profile that were told to 10 %."""
+    rough: tuple[str, ...] = ()
+    """Fields that were measured, but not told to 10 %."""
     unknown: tuple[str, ...] = ()
     """Fields that could not be told and are priors still."""
 
@@ -75,8 +77,9 @@ class Calibration:
     def statement(self) -> str:
         """What was calibrated, when, against what, in one sentence without its full stop."""
         heard = f"{self.sessions} sessions, {self.audio_minutes:.1f} minutes of audio"
-        kept = f"; still priors: {', '.join(self.unknown)}" if self.unknown else ""
-        return f"calibrated on {self.on} against {self.against} ({heard}): {', '.join(self.measured)}{kept}"
+        parts = (("", self.measured), ("roughly ", self.rough), ("still priors ", self.unknown))
+        told = "; ".join(f"{how}{', '.join(names)}" for how, names in parts if names)
+        return f"calibrated on {self.on} against {self.against} ({heard}): {told}"
 
 
 def documented_defaults() -> dict[str, Any]:
@@ -256,7 +259,7 @@ def _calibration_problems(calibration: Calibration) -> Iterator[Problem]:
         text = getattr(calibration, name)
         if not text.isprintable() or not 0 < len(text) <= _MAX_TEXT:
             yield Problem(f"calibration.{name}", text[:80], "a short line of text")
-    for name in ("measured", "unknown"):
+    for name in ("measured", "rough", "unknown"):
         strange = [text for text in getattr(calibration, name) if text not in known]
         if strange:
             yield Problem(f"calibration.{name}", strange[0][:80], "names of a profile's fields")

@@ -31,6 +31,10 @@ class TrackStore:
         self._store = store
         self._tracks: dict[tuple[str, int, float, float, int, int], Track] = {}
 
+    def probabilities(self, key: str, pcm: NDArray[np.int16], rate_hz: int) -> NDArray[np.float32]:
+        """The passage's probabilities."""
+        return self._store.probabilities(key, pcm, rate_hz)
+
     def track(self, key: str, pcm: NDArray[np.int16], rate_hz: int, rule: EndpointRule) -> Track:
         """The passage's track under `rule`'s thresholds."""
         late = (rule.onset_late_frames, rule.offset_late_frames)

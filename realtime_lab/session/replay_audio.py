@@ -196,6 +196,29 @@ class AudioReplay:
             found.append(values[inside].astype(np.float64))
         return np.concatenate(starts), np.concatenate(found)
 
+    def frame_probabilities(self) -> NDArray[np.float64]:
+        """Speech probability in every 32 ms frame of the session, as its server was sent it and cleaned it.
+
+        Returns:
+            Shape (n_frames,): the frames that were sent whole, from the first.
+
+        Raises:
+            RealtimeLabError: If the clips cannot be read or are not what was played.
+        """
+        header = self.recording.header
+        heard = ((header.effective or header.requested).get("audio") or {}).get("input") or {}
+        format_type = (heard.get("format") or {}).get("type", "audio/pcm")
+        reduction = (heard.get("noise_reduction") or {}).get("type")
+        found = np.zeros(math.floor(round(self.recording.audio_ms / GRID_MS, 6)))
+        for run in self.recording.appends:
+            values = self.stage.wire(self._passage(run.sha256), format_type, reduction).probabilities()
+            passage_ms = run.start_ms - run.offset_samples * 1000.0 / run.rate_hz
+            base = round(passage_ms / GRID_MS)  # passages begin on the session's grid
+            first, stop = (math.ceil(round(at / GRID_MS, 6)) for at in (run.start_ms, run.end_ms))
+            stop = min(stop, len(found), base + len(values))
+            found[first:stop] = values[first - base : stop - base]
+        return found
+
     def answer(self, window: Interval) -> NDArray[np.int16]:
         """What the loudspeaker played, 24 kHz; silence where an answer's audio was not kept.
 

@@ -60,9 +60,15 @@ class WireAudio:
         name = self.passage.key + self.format_type.removeprefix("audio/pcm")
         return name if self.noise_reduction is None else f"{name}-{GATE_VERSION}-{self.noise_reduction}"
 
-    def track(self, rule: EndpointRule) -> Track:
-        """Where speech is in this passage under `rule`'s thresholds."""
+    def track(self, rule: EndpointRule, before: NDArray[np.float64] | None = None) -> Track:
+        """Where speech is in this passage under `rule`, heard after frames of the probabilities `before`."""
+        if rule.late_frames and before is not None and len(before):
+            return Track.of(self.probabilities(), rule, before)
         return self.tracks.track(self.heard_key, self.heard, self.rate_hz, rule)
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Our detector's speech probabilities in this passage, as a server hears it, one per 32 ms frame."""
+        return self.tracks.probabilities(self.heard_key, self.heard, self.rate_hz)
 
 
 @dataclass

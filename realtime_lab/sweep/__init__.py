@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.runner import SweepRun, run_sweep, start_sweep
     from realtime_lab.sweep.stages import Stages, run_stages
     from realtime_lab.sweep.study import Study
+    from realtime_lab.sweep.twin import ProfileFit, fit_profile
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
 __all__ = [
     "Confirm",
     "Estimate",
+    "ProfileFit",
     "Progress",
     "Stages",
     "Study",
@@ -36,6 +38,7 @@ __all__ = [
     "TrialTask",
     "WorkerPool",
     "compare",
+    "fit_profile",
     "load_prices",
     "run_stages",
     "run_sweep",
@@ -53,6 +56,7 @@ _NAMES_OF = {
     "runner": ("SweepRun", "run_sweep", "start_sweep"),
     "stages": ("Stages", "run_stages"),
     "study": ("Study",),
+    "twin": ("ProfileFit", "fit_profile"),
     "worker": ("TrialResult", "TrialTask"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -44,7 +44,9 @@ def made_study(
             replace(script, id=title, turns=turns, private=private, reference_source=source or script.reference_source)
         )
     if text is not None:
-        target = mocked(replace(PROFILES["documented"], name=text, note=text))
+        line = " ".join(text.split())[:60]
+        profile = replace(PROFILES["documented"], name=line, note=line)
+        target = mocked(profile)
         base = base.with_values({"instructions": text, "model": text, "transcription.model": text})
     plan = SweepPlan(base, space or SPACE, spoken, conditions=(clean(),), repeats=repeats, seed=3)
     with ThreadPoolExecutor(1) as pool:

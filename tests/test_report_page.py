@@ -89,6 +89,7 @@ def test_every_part_is_there(text):
         "recommendation",
         "hear",
         "settings",
+        "findings",
         "plots",
         "worst",
         "method",

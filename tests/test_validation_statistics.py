@@ -6,6 +6,7 @@ Run with --full for the stated 500 sweeps each; the printed line is the figure.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -32,19 +33,21 @@ def allowed(sweeps):
     return 0.06 * sweeps if sweeps >= 500 else 0.06 * sweeps + 3.1 * math.sqrt(0.06 * 0.94 * sweeps)
 
 
-def equal(seed, scripts=20):
-    """One turn of each of 20 scripts under 36 equal settings: scripts differ, settings do not."""
-    rng = np.random.default_rng(seed)
-    turns = turns_frame(
-        SETTINGS,
-        scripts=scripts,
-        n_turns=1,
-        seed=seed,
-        cut=lambda silence_ms, rng: int(rng.random() < 0.05),
-        latency=lambda silence_ms, rng: rng.lognormal(math.log(1000), 0.2),
-    )
-    own = {name: rng.normal(0, 150) for name in turns["script"].unique()}
-    turns["response_latency_ms"] += turns["script"].map(own).astype(float)
+@lru_cache(maxsize=1)
+def same_turns():
+    """One turn of each of 20 scripts under 36 settings; what happens in them is drawn anew for each sweep."""
+    return turns_frame(SETTINGS, scripts=20, n_turns=1, cut=lambda *_: 0)
+
+
+def equal(seed):
+    """A sweep over equal settings: scripts differ in how slow they are, settings do not."""
+    rng, turns = np.random.default_rng(seed), same_turns().copy()
+    own = rng.normal(0, 150, 20)[turns["script"].astype("category").cat.codes.to_numpy()]
+    cut = rng.random(len(turns)) < 0.05
+    latency = np.where(cut, np.nan, rng.lognormal(math.log(1000), 0.2, len(turns)) + own)
+    turns["response_latency_ms"] = pd.array(latency, dtype="Float64")
+    turns["cut"] = pd.array(cut, dtype="boolean")
+    turns["n_cut_holds"] = pd.array(cut.astype(int), dtype="Int64")
     return turns
 
 
@@ -61,10 +64,10 @@ def test_36_equal_settings_crown_a_false_winner_in_at_most_6_percent(sweeps, whe
     for seed in range(sweeps):
         turns = equal(seed)
         won += choose(turns, where=where, seed=seed).decided
-        naive += naive_winner(turns)
-    print(f"36 equal settings, {where}: {won} false winners in {sweeps} sweeps; uncorrected {naive}")
+        naive += seed < 25 and naive_winner(turns)
+    print(f"36 equal settings, {where}: {won} false winners in {sweeps} sweeps; uncorrected {naive} in 25")
     assert won <= allowed(sweeps)
-    assert naive > 0.3 * sweeps
+    assert naive > 8
 
 
 def drifting(seed, paired, settings=(500, 501), scripts=24, turns_each=3):

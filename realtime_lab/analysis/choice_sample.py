@@ -44,6 +44,8 @@ _MOST_CELLS = 30_000_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _RATIOS = ("cutoff_rate", "turn_cutoff_rate", "answered_rate", "false_start_rate")
+_OF_WORDS = ("wer",)
+_EDITS = ("n_substitutions", "n_deletions", "n_insertions")
 _OF_RESPONSES = ("truncated_rate", "output_tokens_per_turn")
 _OF_CUT_TURNS_TOO = ("onset_clip_ms", "yield_latency_ms")
 
@@ -129,7 +131,7 @@ def measurable(columns: Iterable[str]) -> tuple[str, ...]:
     there = set(columns)
     quantiles = [f"{metric.name}_p{q}" for metric in LATENCY_METRICS for q in (50, 90, 95) if metric.name in there]
     medians = [f"{metric.name}_p50" for metric in OTHER_METRICS if metric.name in there]
-    known = {*quantiles, *medians, *_RATIOS, *_OF_RESPONSES}
+    known = {*quantiles, *medians, *_RATIOS, *_OF_RESPONSES, *(_OF_WORDS if {"wer", "n_ref_words"} <= there else ())}
     return tuple(entry.name for entry in SUMMARY if entry.name in known)
 
 
@@ -161,6 +163,8 @@ def measure(
     if name in _RATIOS:
         above, below = _turn_ratio(turns, name)
         return Measured(name, None, of_turns, blocks.of_turns, above, below, settings)
+    if name in _OF_WORDS:
+        return Measured(name, None, of_turns, blocks.of_turns, *_edits_and_words(turns), settings)
     if responses is None:
         empty = np.zeros(0, dtype=np.int64)
         return Measured(name, None, empty, empty, empty.astype(float), empty.astype(float), settings)
@@ -214,6 +218,15 @@ def _turn_ratio(turns: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
         "false_start_rate": _whole(turns, "false_starts") > 0,
     }[name]
     return (decided & hit).astype(np.float64), decided.astype(np.float64)
+
+
+def _edits_and_words(turns: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Word edits and words of each decided turn that was scored, 0 of both for the others."""
+    scored = turns["wer"].notna().to_numpy(dtype=bool) & turns["outcome"].isin(("answered", "missed")).to_numpy(
+        dtype=bool
+    )
+    edits = sum((_whole(turns, name) for name in _EDITS), np.zeros(len(turns)))
+    return np.where(scored, edits, 0.0), np.where(scored, _whole(turns, "n_ref_words"), 0.0)
 
 
 def _flags(frame: pd.DataFrame, name: str, *, absent: bool = False) -> NDArray[np.bool_]:

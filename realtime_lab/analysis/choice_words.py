@@ -48,7 +48,7 @@ def label_of(name: str) -> str:
 
 def is_rate(name: str) -> bool:
     """Whether a column is a share between 0 and 1."""
-    return name.endswith("_rate")
+    return name.endswith("_rate") or name in ("wer", "cer")
 
 
 def number(value: float) -> str:

@@ -26,6 +26,7 @@ from realtime_lab.plots.timeline_data import timeline_info
 from realtime_lab.plots.tradeoff_axes import draw_tradeoff
 from realtime_lab.plots.tradeoff_data import tradeoff_info
 from realtime_lab.report import method
+from realtime_lab.report.findings import findings
 from realtime_lab.report.recommendation import WAITS, Recommendation, old_setting, recommend
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
 from realtime_lab.report.svg import colour_variables, inline_svg
@@ -288,6 +289,7 @@ class Page:
             "table": self.table(),
             "best": self.best,
             "near": _near_words([one.cells for one in self.swept if one.setting in near]),
+            "findings": findings(self.study, self.best.condition, self.wait.name, self.new.cells),
             "tradeoff": self.tradeoff(),
             "ecdf": self.ecdf(),
             "maps": list(self.maps()),

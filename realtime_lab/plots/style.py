@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 from io import BytesIO
 
@@ -22,6 +23,7 @@ __all__ = [
     "plain",
     "quiet",
     "root_figure",
+    "say_instead",
     "show_literally",
 ]
 
@@ -99,3 +101,11 @@ def show_literally(*texts: Text) -> None:
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)
+
+
+def say_instead(ax: Axes, sentence: str) -> Axes:
+    """Write a sentence where a figure would be."""
+    ax.set_axis_off()
+    said = textwrap.fill(plain(sentence, 300), _LONGEST)
+    show_literally(ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", color=INK, fontsize=11))
+    return ax

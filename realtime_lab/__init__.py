@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from realtime_lab import analysis, errors, plots
+    from realtime_lab.analysis import plan_power
     from realtime_lab.audio import (
         Condition,
         Script,
@@ -103,6 +104,7 @@ __all__ = [
     "mocked",
     "openai",
     "pink",
+    "plan_power",
     "plots",
     "replay",
     "report",
@@ -117,6 +119,7 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "analysis": ("plan_power",),
     "audio": (
         "Condition",
         "Script",

@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+from choice_frames import turns_frame
 
 from realtime_lab.analysis.multiple import benjamini_hochberg, holm
+from realtime_lab.analysis.versus_control import versus
+from realtime_lab.errors import ConfigError
 
 
 def test_benjamini_and_hochberg_agree_with_scipy_on_1000_random_cases():
@@ -48,3 +51,39 @@ def test_36_equal_comparisons_claim_something_5_percent_of_the_time_and_uncorrec
     sets = rng.random((2000, 36))
     assert np.mean([(holm(row) <= 0.05).any() for row in sets]) == pytest.approx(0.05, abs=0.015)
     assert np.mean((sets <= 0.05).any(axis=1)) > 0.8
+
+
+def grid(slow=0.0, seed=0, settings=(400, 401, 402, 403, 404, 405)):
+    """Equal settings, but that 405 is `slow` ms slower."""
+
+    def latency(silence_ms, rng):
+        return 1000 + slow * (silence_ms == 405) + rng.normal(0, 60)
+
+    return turns_frame(settings, scripts=20, n_turns=3, seed=seed, cut=lambda *_: 0, latency=latency)
+
+
+def test_every_setting_against_a_control_p_values_agree_with_intervals():
+    table = versus(grid(slow=100.0), {"silence_duration_ms": 400})
+    assert table["silence_duration_ms"].tolist() == [401, 402, 403, 404, 405]
+    assert table.set_index("silence_duration_ms")["verdict"].to_dict()[405] == "worse"
+    for row in table.to_dict("records"):
+        assert (row["p"] <= 0.05) == (not row["ratio_low"] <= 1.0 <= row["ratio_high"])
+        assert row["p"] <= row["p_bh"] <= row["p_holm"] <= 1.0
+
+
+def test_equal_settings_are_claimed_to_differ_in_about_5_percent_of_grids_at_most(full):
+    sets = 300 if full else 30
+    claimed = sum(
+        (versus(grid(seed=seed), {"silence_duration_ms": 400})["p_holm"] <= 0.05).any() for seed in range(sets)
+    )
+    print(f"5 comparisons with a control: something claimed in {claimed} of {sets} grids")
+    assert claimed <= (0.08 if full else 0.3) * sets
+
+
+def test_a_rate_is_compared_too_and_a_control_that_is_not_there_is_named():
+    table = versus(grid(), {"silence_duration_ms": 400}, "cutoff_rate")
+    assert (table["verdict"] == "not told apart").all() and table["ratio"].isna().all()
+    with pytest.raises(ConfigError, match="a setting of the grid"):
+        versus(grid(), {"silence_duration_ms": 9})
+    with pytest.raises(ConfigError, match="metric"):
+        versus(grid(), {"silence_duration_ms": 400}, "wind")

@@ -24,6 +24,8 @@ class Made:
         noisy = (self.turns["condition"] == "babble").to_numpy(dtype=bool)
         self.turns.loc[noisy, "response_latency_ms"] += 300
 
+        self.turns["transcript"] = None
+
     def turns_df(self):
         return self.turns
 

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from realtime_lab.analysis.blocks import BlockRate, rate_by_blocks
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
     from realtime_lab.analysis.decomposition import latency_parts
     from realtime_lab.analysis.dose import DoseResponse, dose_response
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.stats import QuantileEstimate, exact_interval, quantile, wilson_interval
     from realtime_lab.analysis.summary import summary
     from realtime_lab.analysis.survival import kaplan_meier, latency_quantiles
+    from realtime_lab.analysis.versus_control import versus
     from realtime_lab.analysis.word_calibration import calibration_df
     from realtime_lab.analysis.words import words_df, words_frame
 
 __all__ = [
     "METRICS_VERSION",
-    "BlockRate",
     "Column",
     "DoseResponse",
     "HoldShare",
@@ -54,20 +53,19 @@ __all__ = [
     "pareto",
     "plan_power",
     "quantile",
-    "rate_by_blocks",
     "responses_df",
     "session_rows",
     "summary",
     "tokens_df",
     "trials_df",
     "turns_df",
+    "versus",
     "wilson_interval",
     "words_df",
     "words_frame",
 ]
 
 _NAMES_OF = {
-    "blocks": ("BlockRate", "rate_by_blocks"),
     "columns": ("METRICS_VERSION", "Column"),
     "decomposition": ("latency_parts",),
     "dose": ("DoseResponse", "dose_response"),
@@ -83,6 +81,7 @@ _NAMES_OF = {
     "survival": ("kaplan_meier", "latency_quantiles"),
     "word_calibration": ("calibration_df",),
     "words": ("words_df", "words_frame"),
+    "versus_control": ("versus",),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 

@@ -3,7 +3,7 @@
 Numbers in, numbers out; which rows form a sample is decided in `summary`. An observation that was given up on (a
 missed turn) enters a sample as +inf: it lies beyond everything observed, so it can raise a quantile and never lower
 one. A quantile or an end of an interval that reads inf therefore means "later than the deadline". Rates of blocks that
-are alike inside are in `blocks`, comparisons between settings in `choice_inference`.
+are alike inside are in `block_ratio`, comparisons between settings in `choice_inference`.
 
 An interval of a quantile has observed values for its ends, and its coverage is exact. Ranks are whole numbers, so at
 some sizes it covers more than asked (98.3 % for p95 of 100, 99.2 % for the median of 8): above `TOO_WIDE` each end is

@@ -1,7 +1,7 @@
 """What the study found, one sentence each with its interval, and the table below that it can be checked in.
 
-The best operating point under a limit of cut-offs, what the other conditions do to it, what each setting moves, and
-which settings nobody beats. Texts only; the page escapes them.
+The best operating point under a limit of cut-offs, what the other conditions do to it, whether log-probabilities
+predict wrong words, which settings nobody beats, and what each setting moves. Texts only; the page escapes them.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def findings(study: Study, condition: str, wait: str, closest: Mapping[str, Any]
     found = [_operating_point(grid, wait)]
     point = _setting_at(grid, wait) or closest
     found += _noise(study.turns_df(), study.responses_df(), condition, wait, point)
+    found += _logprobs(study)
     if grid.groups.names:
         found.append(_front(grid))
         found += _doses(dose_response(study, condition=condition))
@@ -159,6 +160,47 @@ def _change(row: Mapping[str, Any]) -> str:
         return f"{label_of(name)}: {row['note'] or 'unknown'}"
     around = interval(name, row["difference_low"], row["difference_high"], signed=True)
     return f"{label_of(name)} {amount(name, row['difference'], signed=True)} ({around or row['note']})"
+
+
+def _logprobs(study: Study) -> Iterator[Finding]:
+    """Whether a word's log-probability says that it is wrong, in each condition, settings pooled."""
+    title = "Do log-probabilities predict wrong words?"
+    if not study.turns_df()["transcript"].notna().any():
+        return
+    table = [plain_row(row) for row in study.calibration_df("condition").to_dict("records")]
+    known = [row for row in table if row["auroc"] is not None]
+    if not known:
+        why = next((row["note"] for row in table if row["note"]), "no transcript came with log-probabilities")
+        yield Finding(title, f"Nothing can be said about log-probabilities: {why}.", (), ())
+        return
+    clauses = []
+    for row in known:
+        around = "" if row["auroc_low"] is None else f" ({row['auroc_low']:.2f} to {row['auroc_high']:.2f})"
+        told = "no interval" if not around else "they do" if row["auroc_low"] > 0.5 else "it may be chance"
+        clauses.append(f"in {row['condition']} {100 * row['auroc']:.0f} times in 100{around}: {told}")
+    sentence = f"A wrong word is less sure than a right one {'; '.join(clauses)}."
+    head = ("condition", "words", "wrong", "AUROC, 95 %", "calibration error", "by chance alone", "voices")
+    cells = tuple(
+        (
+            str(row["condition"]),
+            f"{row['n_words']:,}",
+            f"{row['n_wrong']:,}",
+            *(_ends(row, "auroc", "auroc_low", "auroc_high"), _two(row["ece"])),
+            _ends(row, None, "ece_null_low", "ece_null_high"),
+            f"{row['n_voices'] or 0:,}",
+        )
+        for row in table
+    )
+    yield Finding(title, sentence, head, cells, "AUROC: .5 is chance. Words heard several times count once.")
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _ends(row: Mapping[str, Any], name: str | None, low: str, high: str) -> str:
+    around = "" if row[low] is None or row[high] is None else f"{_two(row[low])}–{_two(row[high])}"
+    return around or "–" if name is None else _two(row[name]) + (f" ({around})" if around else "")
 
 
 def _front(grid: Grid) -> Finding:

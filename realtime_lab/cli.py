@@ -39,6 +39,10 @@ cut off: holds (pauses inside a turn) in which the server took the turn, over al
 answer after ms: median from the end of the caller's turn to the first audible answer, over turns that were not cut.
 Both with 95 % intervals; "late" is past the deadline of 5 s. Not verified against a live service."""
 
+CALIBRATED = """\
+Observed: the service. Predicted: mocked sessions with the fitted profile, the same settings, scripts and noise; they
+were fitted to these very sessions, so on others they can be expected to do somewhat worse."""
+
 Row = Mapping[Any, Any]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one per core")]
 
@@ -206,6 +210,41 @@ def serve(
 
     with _plain_ends():
         serve_until_interrupted(port, profile, seed, key_env, typer.echo)
+
+
+@app.command()
+def calibrate(
+    target: Annotated[str, typer.Option(help="Base address of the service, ending in /v1 as a rule.")],
+    max_usd: Annotated[float | None, typer.Option(help="What may be spent, USD; a paid service needs it.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the key.")] = None,
+    model: Annotated[str, typer.Option(help="The model to ask for.")] = "gpt-realtime-2.1",
+    minutes: Annotated[float, typer.Option(help="Audio to send in all, minutes.")] = 10.0,
+    out: Annotated[Path, typer.Option(help="The profile file to write.")] = Path("calibrated.json"),
+    recordings: Annotated[Path | None, typer.Option(help="Folder to keep the sessions' recordings in.")] = None,
+    date: Annotated[str | None, typer.Option(help="Date the profile carries.", show_default="today")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides bootstrap samples and mocked draws.")] = 0,
+) -> None:
+    """Measure a live service by a fixed protocol, fit a profile to it, and show how well that predicts it."""
+    from datetime import UTC, datetime
+
+    with _plain_ends():
+        from realtime_lab.recording import save_recording
+        from realtime_lab.session import live
+        from realtime_lab.sweep import calibrate as run_calibration
+
+        place = live(target, api_key_env=None)
+        if api_key_env is not None or place.paid:
+            place = live(target, api_key_env=api_key_env or "OPENAI_API_KEY")
+        on = date or datetime.now(UTC).date().isoformat()
+        done = run_calibration(
+            place, on=on, model=model, name=out.stem, minutes=minutes, max_usd=max_usd, seed=seed, say=typer.echo
+        )
+        done.fit.profile.save(out)
+        if recordings is not None:
+            recordings.mkdir(parents=True, exist_ok=True)
+            for number, recording in enumerate(done.recordings):
+                save_recording(recording, recordings / f"{number:03d}.jsonl.gz")
+        typer.echo(f"\n{done.fit}\n\n{done.table()}\n\n{CALIBRATED}\n\nWritten:\n  {out}")
 
 
 @app.command()

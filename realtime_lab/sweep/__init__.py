@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from realtime_lab.sweep.calibration import Calibrated, calibrate
     from realtime_lab.sweep.chosen import compare
     from realtime_lab.sweep.confirm import Confirm
     from realtime_lab.sweep.estimate import Estimate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
 __all__ = [
+    "Calibrated",
     "Confirm",
     "Estimate",
     "ProfileFit",
@@ -37,6 +39,7 @@ __all__ = [
     "TrialResult",
     "TrialTask",
     "WorkerPool",
+    "calibrate",
     "compare",
     "fit_profile",
     "load_prices",
@@ -46,6 +49,7 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "calibration": ("Calibrated", "calibrate"),
     "chosen": ("compare",),
     "confirm": ("Confirm",),
     "estimate": ("Estimate",),

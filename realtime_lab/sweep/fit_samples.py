@@ -1,7 +1,8 @@
 """The samples a profile is fitted to: every delay, length and rate that recorded sessions show, as plain numbers.
 
 What was broken off before its end (a cancelled answer, one cut at its token limit) is kept apart, as longer than what
-was seen of it. Tainted sessions give no delays, since their clocks were disturbed.
+was seen of it. Sessions whose clocks were disturbed give no delays,
+unless that is most of them: then all do, and the resolution says how little that means.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from realtime_lab.protocol import events as ev
 from realtime_lab.server.endpointing import FRAME_MS
 
 __all__ = ["Sample", "Samples", "gather_samples"]
+
+_TIMED = ("connect", "event_ms", "create", "first_byte", "transcription", "realtime_factor", "text_tokens_per_s")
+"""What only clocks can tell."""
 
 
 @dataclass
@@ -59,7 +63,13 @@ class Samples:
 def gather_samples(views: Sequence[SessionView]) -> Samples:
     """Read the samples out of sessions."""
     samples = Samples()
-    sound = [view for view in views if view.has_clocks and not view.recording.header.tainted]
+    clocked = [view for view in views if view.has_clocks]
+    sound = [view for view in clocked if not view.recording.header.tainted]
+    if 2 * len(sound) < len(clocked):
+        sound = clocked
+    for view in views:
+        for response in view.responses:
+            _lengths(view, response, samples)
     for view in sound:
         samples.connect.add(view.recording.header.connect_ms)
         _event_delays(view, samples)
@@ -67,7 +77,7 @@ def gather_samples(views: Sequence[SessionView]) -> Samples:
             if item.transcribed is not None:
                 samples.transcription.add(difference(received_ms(item.transcribed), received_ms(item.committed)))
         for response in view.responses:
-            _response(view, response, samples)
+            _delays(view, response, samples)
     late = sorted(view.recording.header.pacing_error_ms or 0.0 for view in sound)
     samples.resolution_ms = late[len(late) // 2] if late else 0.0
     _say_why_none(views, sound, samples)
@@ -88,8 +98,8 @@ def _say_why_none(views: Sequence[SessionView], sound: Sequence[SessionView], sa
         reasons[name] = reasons["response_s"]
     for name in (entry for entry in vars(samples) if entry != "resolution_ms"):
         possible, why = reasons.get(name, (True, ""))
-        if not sound:
-            possible, why = False, "no session has undisturbed clocks"
+        if not sound and name in _TIMED:
+            possible, why = False, "the logs have no clocks"
         getattr(samples, name).why_none = "" if possible else why
 
 
@@ -102,7 +112,7 @@ def _event_delays(view: SessionView, samples: Samples) -> None:
         samples.event_ms.add(difference(received_ms(item.stopped), view.sent_at(decided_ms)))
 
 
-def _response(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
+def _delays(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
     item = None if response.cause is None else view.items.get(response.cause)
     created_ms, done_ms = received_ms(response.created), received_ms(response.done)
     if item is not None and _first_of(view, item, response):
@@ -113,15 +123,23 @@ def _response(view: SessionView, response: ResponseFacts, samples: Samples) -> N
     elif response.status == "cancelled":
         samples.first_byte.add(difference(done_ms, created_ms), whole=False)
     if response.pieces:
-        _speech(view, response, samples)
+        samples.realtime_factor.add(_factor(response.ordered_pieces()))
     elif response.first_text is not None:
-        _text(view, response, samples)
+        samples.text_tokens_per_s.add(_text_rate(view, response))
 
 
 def _first_of(view: SessionView, item: InputItem, response: ResponseFacts) -> bool:
     """Only the first response to an item began at its commit."""
     begun = view.begun_by(item)
     return bool(begun) and begun[0] is response
+
+
+def _lengths(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
+    if response.pieces:
+        _speech(view, response, samples)
+    elif response.first_text is not None:
+        tokens = usage_columns(response)["output_text_tokens"]
+        samples.text_tokens.add(None if tokens is None else float(tokens), response.status == "completed")
 
 
 def _speech(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
@@ -133,7 +151,6 @@ def _speech(view: SessionView, response: ResponseFacts, samples: Samples) -> Non
     samples.response_s.add(spoken_s * _speed(view), whole)
     for piece in pieces[:-1]:
         samples.audio_delta_ms.add(piece.length_ms)
-    samples.realtime_factor.add(_factor(pieces))
     words = sum(len(text.split()) for text in _transcripts(response))
     if whole and words and spoken_s > 0:
         samples.words_per_s.add(words / (spoken_s * _speed(view)))
@@ -160,12 +177,11 @@ def _transcripts(response: ResponseFacts) -> Iterator[str]:
                 yield part.transcript
 
 
-def _text(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
+def _text_rate(view: SessionView, response: ResponseFacts) -> float | None:
+    """Tokens per second between the first and the last delta of a whole text response."""
     tokens = usage_columns(response)["output_text_tokens"]
-    if not tokens:
-        return
-    whole = response.status == "completed"
-    samples.text_tokens.add(float(tokens), whole)
+    if not tokens or response.status != "completed":
+        return None
     deltas = [
         (entry.t_ms, len(entry.event.delta))
         for entry in view.recording.events
@@ -174,6 +190,7 @@ def _text(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
         and entry.t_ms is not None
     ]
     characters = sum(length for _, length in deltas)
-    if whole and len(deltas) > 1 and deltas[-1][0] > deltas[0][0] and characters:
-        share = 1.0 - deltas[-1][1] / characters  # what the last delta holds came after it
-        samples.text_tokens_per_s.add(1000.0 * tokens * share / (deltas[-1][0] - deltas[0][0]))
+    if len(deltas) < 2 or deltas[-1][0] <= deltas[0][0] or not characters:
+        return None
+    share = 1.0 - deltas[-1][1] / characters  # what the last delta holds came after it
+    return float(1000.0 * tokens * share / (deltas[-1][0] - deltas[0][0]))

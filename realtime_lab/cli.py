@@ -248,6 +248,37 @@ def calibrate(
 
 
 @app.command()
+def counterfactual(
+    scripts: Annotated[str, typer.Option(help="A shipped set, or a folder of recordings.")] = "orders",
+    noise_db: Annotated[float | None, typer.Option(help="Babble this far under the speech, dB.")] = 3.0,
+    profile: Annotated[str, typer.Option(help="Whose server: documented, observed or a profile file.")] = "documented",
+    seed: Annotated[int, typer.Option(min=0, help="Decides the sessions' draws.")] = 0,
+) -> None:
+    """Predict other silences and thresholds from sessions at 500 ms and .5, hold those too, and print the errors."""
+    with _plain_ends():
+        from realtime_lab.audio import babble, clean, load_scripts
+        from realtime_lab.config import ServerVad, SessionConfig
+        from realtime_lab.session import mocked
+        from realtime_lab.sweep import prediction_errors
+
+        conditions = [clean()] if noise_db is None else [clean(), babble(snr_db=noise_db)]
+        base = SessionConfig(turn_detection=ServerVad(threshold=0.5, silence_duration_ms=500, prefix_padding_ms=300))
+        space: dict[str, list[float]] = {
+            "silence_duration_ms": [200, 350, 500, 700, 1000],
+            "threshold": [0.3, 0.5, 0.7],
+        }
+        found = prediction_errors(base, space, load_scripts(scripts), conditions, target=mocked(profile), seed=seed)
+        typer.echo("threshold  silence ms  turns  not predictable  same cuts  cut holds (predicted)  delay error ms")
+        for entry in found:
+            typer.echo(
+                f"{entry.threshold:<9g}  {entry.silence_duration_ms:<10g}  {entry.turns:<5}  "
+                f"{entry.not_predictable:<15}  {entry.same_cuts:<9}  "
+                f"{f'{entry.cut_holds}/{entry.holds} ({entry.predicted_cut_holds})':<21}  "
+                f"median {entry.median_ms:.0f}, largest {entry.largest_ms:.0f} over {entry.delays}"
+            )
+
+
+@app.command()
 def doctor(
     sessions: Annotated[str, typer.Option(help="Sessions to hold side by side, as numbers with commas.")] = "1,10,20",
 ) -> None:

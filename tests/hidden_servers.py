@@ -81,7 +81,7 @@ def conversation(profile, stage, *, seed=0, scripts=2, conditions=CONDITIONS, tr
     ]
     transcription = Transcription(model="gpt-4o-transcribe") if transcribe else None
     for repeat in range(repeats):
-        for script in load_scripts("orders")[:scripts]:
+        for script in load_scripts("orders")[5 - scripts :]:
             for condition in conditions:
                 for number, detection in enumerate(asked):
                     config = SessionConfig(

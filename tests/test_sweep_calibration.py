@@ -52,7 +52,7 @@ def stage():
 
 @pytest.fixture(scope="module")
 def done(stage):
-    return calibrate(FREE, on="2026-05-01", minutes=4, stage=stage, hold=on_the_virtual_clock(HIDDEN))
+    return calibrate(FREE, on="2026-05-01", minutes=3, stage=stage, hold=on_the_virtual_clock(HIDDEN))
 
 
 def test_the_protocol_recovers_a_hidden_server_or_says_it_cannot(done):
@@ -65,8 +65,8 @@ def test_the_protocol_recovers_a_hidden_server_or_says_it_cannot(done):
 
 def test_it_stops_when_the_minutes_are_sent(done):
     minutes = sum(recording.audio_ms for recording in done.recordings) / 60_000
-    assert 4 <= minutes < 5
-    assert done.stopped == "4 minutes of audio were sent" and done.spent_usd is None
+    assert 3 <= minutes < 4
+    assert done.stopped == "3 minutes of audio were sent" and done.spent_usd is None
 
 
 def test_predicted_and_observed_stand_side_by_side_and_agree_on_what_is_heard(done):

@@ -64,7 +64,7 @@ def test_the_fitted_profile_says_what_was_calibrated_when_and_how_far(fit):
 
 def test_a_mocked_session_with_the_fitted_profile_hears_as_the_hidden_server_did(fit, stage):
     """Not one of the settings or scripts that were fitted to: the same offsets, though its answers are other draws."""
-    script = rl.load_scripts("orders")[2]
+    script = rl.load_scripts("orders")[1]
     config = SessionConfig(model="gpt-realtime", turn_detection=ServerVad(threshold=0.4, silence_duration_ms=450))
     offsets = []
     for profile in (HIDDEN, fit.profile):

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.stages import Stages, run_stages
     from realtime_lab.sweep.study import Study
     from realtime_lab.sweep.twin import ProfileFit, fit_profile
+    from realtime_lab.sweep.what_if import Counterfactual, counterfactual, prediction_errors
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
 __all__ = [
     "Calibrated",
     "Confirm",
+    "Counterfactual",
     "Estimate",
     "ProfileFit",
     "Progress",
@@ -41,8 +43,10 @@ __all__ = [
     "WorkerPool",
     "calibrate",
     "compare",
+    "counterfactual",
     "fit_profile",
     "load_prices",
+    "prediction_errors",
     "run_stages",
     "run_sweep",
     "start_sweep",
@@ -61,6 +65,7 @@ _NAMES_OF = {
     "stages": ("Stages", "run_stages"),
     "study": ("Study",),
     "twin": ("ProfileFit", "fit_profile"),
+    "what_if": ("Counterfactual", "counterfactual", "prediction_errors"),
     "worker": ("TrialResult", "TrialTask"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -142,14 +142,8 @@ class Calibrated:
 
     def table(self) -> str:
         """Observed against predicted, one line per setting."""
-        heads: tuple[str, ...] = (
-            "threshold/silence/padding",
-            "sessions",
-            "endpoint delay ms",
-            "cut holds",
-            "latency ms (95 %)",
-        )
-        lines = [heads, ("", "", "observed  predicted", "observed  predicted", "observed  predicted")]
+        heads = ("threshold/silence/padding", "sessions", "endpoint delay ms", "cut holds", "latency ms (95 %)")
+        lines: list[tuple[str, ...]] = [heads, ("", "", *["observed  predicted"] * 3)]
         lines += [_line(comparison) for comparison in self.comparisons]
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         return "\n".join(

@@ -124,7 +124,8 @@ def fit_delays(values: ArrayLike, longer_than: ArrayLike = ()) -> DelayFit | Non
         if two is not None and two.distance < one.distance:
             spread = math.sqrt(math.pi / 2.0 / len(seen)) * sigma * float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(seen)))
             mu, sigma, upper = mu_2, below, above
-            bounds = (mu - spread, mu + spread, *bounds[2:])
+            # Half of the sample lies below the median, and each spread is known from its half only.
+            bounds = (mu - spread, mu + spread, *_plain_bounds(mu, max(below, _TINY), max(2, len(seen) // 2))[2:])
     low, high = math.exp(bounds[0]), math.exp(bounds[1])
     everything = np.concatenate([np.exp(seen), np.full(len(cut), math.inf)])
     tails = tuple(quantile(everything, q) for q in TAILS)

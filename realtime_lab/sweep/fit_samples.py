@@ -86,8 +86,12 @@ def gather_samples(views: Sequence[SessionView]) -> Samples:
 
 def _say_why_none(views: Sequence[SessionView], sound: Sequence[SessionView], samples: Samples) -> None:
     asked = [view.asked for view in views]
+    failed = any(item.transcription_failed for view in views for item in view.items.values())
     reasons = {
-        "transcription": (any(a.transcribes for a in asked), "no session asked for transcription"),
+        "transcription": (
+            any(a.transcribes for a in asked) and not (failed and not samples.transcription.seen),
+            "every transcription failed" if failed else "no session asked for transcription",
+        ),
         "response_s": (any(a.speaks for a in asked), "no session asked for spoken answers"),
         "text_tokens": (any(a.responds and not a.speaks for a in asked), "no session asked for text answers"),
         "event_ms": (any(a.finds_endpoints for a in asked), "no session let the server find turns"),

@@ -41,7 +41,8 @@ Both with 95 % intervals; "late" is past the deadline of 5 s. Not verified again
 
 CALIBRATED = """\
 Observed: the service. Predicted: mocked sessions with the fitted profile, the same settings, scripts and noise; they
-were fitted to these very sessions, so on others they can be expected to do somewhat worse."""
+were fitted to these very sessions, so on others they can be expected to do somewhat worse. Answers were asked for in
+one short sentence: the lengths of others are not known."""
 
 Row = Mapping[Any, Any]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one per core")]

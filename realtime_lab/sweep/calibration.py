@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from statistics import median
 from typing import Any, NamedTuple
 
+from realtime_lab.analysis.cost import Price
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.analysis.stats import quantile
 from realtime_lab.audio import Condition, Script, babble, clean, load_scripts
@@ -22,8 +23,8 @@ from realtime_lab.errors import PlanError, Problem, RemoteError
 from realtime_lab.recording import Recording
 from realtime_lab.session import Live, Stage, mocked, run_session
 from realtime_lab.session.live_run import LiveRequest, run_live_together
-from realtime_lab.sweep.plan import script_ms
-from realtime_lab.sweep.spend import Budget, Price, price_of, trial_ceiling_usd
+from realtime_lab.sweep.prices import load_prices
+from realtime_lab.sweep.spend import NOTHING, Budget, Cap, Used, Verdict, bill_of, trial_ceiling_usd
 from realtime_lab.sweep.twin import ProfileFit, fit_profile
 
 __all__ = ["MINUTES", "Calibrated", "Comparison", "Step", "calibrate", "protocol"]
@@ -37,6 +38,9 @@ PREDICTIONS = 5
 _USUAL_MS = 45_000.0
 """A session of the protocol takes about this long, its answers included."""
 _SETS = "orders"
+INSTRUCTIONS = "Answer in one short sentence."
+ANSWER_TOKENS = 120
+"""What an answer may take: it bounds what a session may cost; longer answers count as longer than this."""
 
 
 Hold = Callable[[Sequence[LiveRequest]], Sequence[Recording | Exception]]
@@ -108,6 +112,8 @@ def protocol(model: str, transcription: str | None = "gpt-4o-transcribe") -> Ite
             model=model,
             turn_detection=ServerVad(**given),
             output_modalities=["text"] if asked.text else ["audio"],
+            instructions=INSTRUCTIONS,
+            max_output_tokens=ANSWER_TOKENS,
             **more,
         )
         yield Step(asked.name, config, script, conditions[asked.noisy])
@@ -205,57 +211,82 @@ def calibrate(
     stage = stage or Stage()
     purse = _Purse(target, model, max_usd)
     held = _Held(target, stage, seed, purse, hold)
-    steps = protocol(model, transcription)
+    steps: list[Step] = []
+    following = protocol(model, transcription)
     while held.audio_ms < 60_000 * minutes and not purse.empty:
         missing = max(1, round((60_000 * minutes - held.audio_ms) / _USUAL_MS))
-        held.go([next(steps) for _ in range(min(AT_ONCE, missing))])
+        wanted = min(AT_ONCE, missing)
+        steps += islice(following, max(0, held.begun + wanted - len(steps)))
+        held.go(steps[held.begun : held.begun + wanted])
         say(f"{len(held.recordings)} sessions, {held.audio_ms / 60_000:.1f} of {minutes:g} minutes{purse.told()}")
     if not held.recordings:
         raise PlanError([Problem("max_usd", max_usd, "enough for one session", f"about {purse.least:.2f} USD")])
     fit = fit_profile(held.recordings, name=name, on=on, stage=stage, seed=seed)
     stopped = "the cap would not cover another session" if purse.empty else f"{minutes:g} minutes of audio were sent"
-    spent = None if purse.budget is None else purse.budget.spent_usd
-    return Calibrated(fit, tuple(_compared(held, fit)), tuple(held.recordings), spent, stopped)
+    return Calibrated(fit, tuple(_compared(held, fit)), tuple(held.recordings), purse.spent_usd, stopped)
 
 
 class _Purse:
     """The cap, if the target costs money."""
 
     def __init__(self, target: Live, model: str, max_usd: float | None) -> None:
-        self.budget: Budget | None = None
+        self.cap: Cap | None = None
         self.empty = False
+        self._passed_over = 0
         self.least = 0.0
         if not target.paid:
             return
         if max_usd is None:
             raise PlanError([Problem("max_usd", None, f"an amount in USD: {target.name} costs money")])
-        price = price_of(target.model or model)
+        table = load_prices()
+        price = table.price(target.model or model)
         if price is None:
             raise PlanError([Problem("model", model, "a model whose price is known, where money is capped")])
         self._price = price
-        self._prices: dict[int, tuple[Price, float]] = {}
-        self.budget = Budget(max_usd, self._prices)
+        self._prices: dict[int, Price] = {}
+        self._recognisers: dict[int, Any] = {}
+        self._ceilings: dict[int, float] = {}
+        self.cap = Cap("max_usd", max_usd, self._ceilings, bill_of(self._prices, self._recognisers, table))
+        self._budget = Budget([self.cap])
 
-    def covers(self, number: int, step: Step) -> bool:
-        """Set money aside for a session; False when there is not enough left."""
-        if self.budget is None:
-            return True
-        self.least = trial_ceiling_usd(self._price, step.config, step.script, script_ms(step.script))
-        self._prices[number] = (self._price, self.least)
-        if self.empty or not self.budget.reserve(number):
-            self.empty = True
-            return False
-        return True
+    @property
+    def spent_usd(self) -> float | None:
+        """What was spent; None where nothing costs."""
+        return None if self.cap is None else self.cap.spent
+
+    def covers(self, number: int, step: Step, first: bool) -> Verdict:
+        """Set money aside for a session: now, later when others have come back, or never.
+
+        Args:
+            number: The session's.
+            step: What it is.
+            first: Whether it is the first one that is held next.
+        """
+        if self.cap is None:
+            return "now"
+        self._prices[number] = self._price
+        self._recognisers[number] = step.config.get("audio.input.transcription.model")
+        self._ceilings[number] = self.least = trial_ceiling_usd(self._price, step.config, step.script)
+        verdict = self._budget.reserve(number, alone=first)
+        self._passed_over = self._passed_over + 1 if verdict == "never" else 0
+        self.empty = self._passed_over >= len(_SETTINGS)
+        return verdict
 
     def settle(self, number: int, recording: Recording | None) -> None:
         """Spend what a session was billed; all that was set aside where nobody says."""
-        if self.budget is not None:
-            whole = recording is not None and recording.header.outcome == "complete"
-            self.budget.settle(number, session_rows(recording).responses if whole and recording is not None else None)
+        if self.cap is None:
+            return
+        if recording is None or recording.audio_ms == 0:
+            self._budget.settle(number, NOTHING)
+        elif recording.header.outcome != "complete":
+            self._budget.settle(number, None)
+        else:
+            rows = session_rows(recording)
+            self._budget.settle(number, Used(rows.responses, rows.trials[0]))
 
     def told(self) -> str:
         """What was spent, in words."""
-        return "" if self.budget is None else f", {self.budget.spent_usd:.2f} of {self.budget.max_usd:g} USD"
+        return "" if self.cap is None else f", {self.cap.spent:.2f} of {self.cap.limit:g} USD"
 
 
 @dataclass
@@ -277,8 +308,13 @@ class _Held:
 
     def go(self, steps: Sequence[Step]) -> None:
         """Hold some sessions side by side, as many as the cap covers."""
-        kept = [(self.begun + n, step) for n, step in enumerate(steps) if self.purse.covers(self.begun + n, step)]
-        self.begun += len(steps)
+        kept: list[tuple[int, Step]] = []
+        for number, step in enumerate(steps, self.begun):
+            verdict = self.purse.covers(number, step, first=not kept)
+            if verdict == "later":
+                break
+            self.begun += 1  # one that is not covered is passed over: the next may cost less
+            kept += [(number, step)] if verdict == "now" else []
         if not kept:
             return
         requests = [

@@ -22,7 +22,17 @@ from realtime_lab.sweep.costs import model_of, price_of
 from realtime_lab.sweep.lengths import script_ms
 from realtime_lab.sweep.plan import SweepPlan, Trial
 
-__all__ = ["Budget", "Cap", "Used", "open_budget", "trial_ceiling_s", "trial_ceiling_usd"]
+__all__ = [
+    "NOTHING",
+    "Budget",
+    "Cap",
+    "Used",
+    "Verdict",
+    "bill_of",
+    "open_budget",
+    "trial_ceiling_s",
+    "trial_ceiling_usd",
+]
 
 _DEAREST_TRANSCRIPTION_PER_MINUTE = 0.017
 """USD; what a transcription model without a known price is reserved."""
@@ -164,7 +174,8 @@ def open_budget(
         return Budget([Cap("max_seconds", max_seconds, lengths, lambda _, used: used.trial.get("audio_s"))])
     assert max_usd is not None
     ceilings = {t.index: trial_ceiling_usd(by_trial[t.index], t.config, scripts[t.script_id]) for t in billed}
-    return Budget([Cap("max_usd", max_usd, ceilings, _bill(billed, by_trial, prices))])
+    recognisers = {t.index: t.config.get("audio.input.transcription.model") for t in billed}
+    return Budget([Cap("max_usd", max_usd, ceilings, bill_of(by_trial, recognisers, prices))])
 
 
 def _prices(
@@ -224,11 +235,16 @@ def _answers(script: Script) -> int:
     return max(1, sum(1 + len(turn.hold_ms) for turn in script.turns))
 
 
-def _bill(
-    trials: Sequence[Trial], by_trial: Mapping[int, Price], prices: PriceTable
+def bill_of(
+    by_trial: Mapping[int, Price], recognisers: Mapping[int, Any], prices: PriceTable
 ) -> Callable[[int, Used], float | None]:
-    """What a trial was billed; None when its responses or transcripts do not say, unless it sent nothing."""
-    recognisers = {t.index: t.config.get("audio.input.transcription.model") for t in trials}
+    """What a trial was billed; None when its responses or transcripts do not say, unless it sent nothing.
+
+    Args:
+        by_trial: Price of the model of each trial, by its number.
+        recognisers: Name of each trial's recogniser; None where nothing is transcribed.
+        prices: The prices.
+    """
 
     def bill(number: int, used: Used) -> float | None:
         if used == NOTHING:

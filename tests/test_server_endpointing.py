@@ -18,12 +18,24 @@ rules = st.builds(
 )
 
 
-def stepped(rule, frames):
-    endpointer = Endpointer(rule)
-    return [found for p in frames if (found := endpointer.step(p)) is not None]
+def stepped(rule, frames, patience=0):
+    endpointer, found = Endpointer(rule), []
+    for p in frames:
+        transition = endpointer.step(p)
+        found += [] if transition is None else [transition]
+        wait_longer(endpointer, transition, found, patience)
+    return found
 
 
-def scanned(rule, frames, cuts):
+
+def wait_longer(endpointer, transition, found, patience):
+    """Take every first stop of a pause back, as an estimate that somebody goes on does."""
+    edges = [entry.edge_frame for entry in found if entry.kind == "stopped"]
+    if patience and transition is not None and transition.kind == "stopped" and edges.count(edges[-1]) == 1:
+        endpointer.wait_longer(transition.frame - transition.edge_frame + patience)
+
+
+def scanned(rule, frames, cuts, patience=0):
     endpointer, found = Endpointer(rule), []
     edges = sorted({0, len(frames), *(cut % (len(frames) + 1) for cut in cuts)})
     for first, last in pairwise(edges):
@@ -35,13 +47,28 @@ def scanned(rule, frames, cuts):
             position += endpointer.frame - before
             if transition is not None:
                 found.append(transition)
+            wait_longer(endpointer, transition, found, patience)
     return found
 
 
-@given(rules, probabilities, st.lists(st.integers(0, 100), max_size=4))
-def test_scan_equals_step_however_the_audio_is_cut(rule, frames, cuts):
+@given(rules, probabilities, st.lists(st.integers(0, 100), max_size=4), st.integers(0, 6))
+def test_scan_equals_step_however_the_audio_is_cut(rule, frames, cuts, patience):
+    """Whether stops stand, or each pause is first given some frames more."""
     exact = [float(np.float32(p)) for p in frames]
-    assert scanned(rule, exact, cuts) == stepped(rule, exact)
+    assert scanned(rule, exact, cuts, patience) == stepped(rule, exact, patience)
+
+
+def test_a_pause_that_is_given_longer_ends_speech_later_and_the_next_one_is_not():
+    endpointer, found = Endpointer(EndpointRule(0.5, 64)), []
+    for p in [1, 0, 0, 0, 0, 1, 0, 0]:
+        found.append(endpointer.step(p))
+        if found[-1] == Transition("stopped", 2, 0):
+            endpointer.wait_longer(5)
+    assert [entry for entry in found if entry] == [
+        Transition("started", 0, 0),
+        Transition("stopped", 2, 0),
+        Transition("stopped", 7, 5),
+    ]
 
 
 @given(probabilities, st.integers(0, 4), st.integers(0, 4))

@@ -62,6 +62,8 @@ class Listening:
     _gate_kind: str | None = None
     _past: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _before_stretch: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    _tracked: tuple[Stretch, EndpointRule, Track] | None = None
+    """The stretch heard last, and its track under a rule."""
 
     @property
     def heard_ms(self) -> float:
@@ -113,13 +115,21 @@ class Listening:
             if start == 0:
                 self._before_stretch = self._past
             self.endpointer.frame = self.frames
-            transition = self.endpointer.scan(stretch.track(rule, self._before_stretch), start, stop)
+            transition = self.endpointer.scan(self._track(stretch, rule), start, stop)
             taken = self.endpointer.frame - self.frames
             if rule.late_frames:
                 heard = np.concatenate([self._before_stretch, stretch.probabilities()[: start + taken]])
                 self._past = heard[-rule.late_frames :]
         self.frames += taken
         return taken, transition
+
+    def _track(self, stretch: Stretch, rule: EndpointRule) -> Track:
+        """The stretch's track; most calls go on in the stretch of the call before."""
+        if rule.late_frames:  # what was heard before the stretch matters too
+            return stretch.track(rule, self._before_stretch)
+        if self._tracked is None or self._tracked[0] is not stretch or self._tracked[1] is not rule:
+            self._tracked = (stretch, rule, stretch.track(rule, self._before_stretch))
+        return self._tracked[2]
 
     def _hear_frame(self, raw: bytes) -> Transition | None:
         self.frames += 1

@@ -86,6 +86,7 @@ class Settings:
     """Whether the model's voice has been heard, which fixes it."""
     effective: dict[str, Any] = field(init=False)
     """The full session, in today's wire shape."""
+    _detection: TurnDetection | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.effective = self.profile.defaults()
@@ -93,6 +94,7 @@ class Settings:
             self.effective = _transcription_defaults(self.effective)
         elif self.model is not None:
             self.effective["model"] = self.model
+        self._detection = self._read_turn_detection()
 
     def update(self, session: Mapping[str, Any]) -> Problem | None:
         """Apply a session.update; the first mistake in it, or None when it was applied."""
@@ -103,6 +105,7 @@ class Settings:
         problem = _contradiction(merged, session)
         if problem is None:
             self.effective = merged
+            self._detection = self._read_turn_detection()
         return problem
 
     def _fixed(self, session: Mapping[str, Any]) -> Problem | None:
@@ -139,6 +142,9 @@ class Settings:
 
     def turn_detection(self) -> TurnDetection | None:
         """The effective turn detection; None when it is off."""
+        return self._detection
+
+    def _read_turn_detection(self) -> TurnDetection | None:
         wire = self.effective["audio"]["input"]["turn_detection"]
         if wire is None:
             return None

@@ -45,13 +45,14 @@ def voice_piece(offset_samples: int, samples: int, rate_hz: int = SAMPLE_RATE_HZ
 
 def voice_ref(offset_ms: int, length_ms: int, rate_hz: int = SAMPLE_RATE_HZ) -> AudioRef:
     """A reference to a piece of the voice blob, with its first audible sample measured."""
+    # Behind the silence, which is whole seconds, the sound repeats every second: so does what is measured.
     per_ms = rate_hz // 1000
     return AudioRef(
         sha256=_key(rate_hz),
         offset_samples=offset_ms * per_ms,
         samples=length_ms * per_ms,
         rate_hz=rate_hz,
-        audible_sample=_audible(offset_ms, length_ms, rate_hz),
+        audible_sample=_audible(min(offset_ms, LEAD_MS + offset_ms % 1000), length_ms, rate_hz),
     )
 
 

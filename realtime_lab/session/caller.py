@@ -178,6 +178,11 @@ class Caller:
         """A server event was received at `t_ms`. What to send."""
         sent: list[ev.Event] = []
         match event:
+            case ev.AudioDelta():  # first, as most events are
+                self._on_sign(event.response_id, t_ms)
+                self._on_audio(event, t_ms)
+            case ev.TextDelta() | ev.AudioTranscriptDelta():
+                self._on_sign(event.response_id, t_ms)
             case ev.SpeechStarted():
                 self._speech_open = True
                 truncate = self._playback.stop(t_ms)
@@ -196,11 +201,6 @@ class Caller:
             case ev.ResponseCreated():
                 self._announces = True
                 self._on_created(event.response.id, t_ms)
-            case ev.TextDelta() | ev.AudioTranscriptDelta():
-                self._on_sign(event.response_id, t_ms)
-            case ev.AudioDelta():
-                self._on_sign(event.response_id, t_ms)
-                self._on_audio(event, t_ms)
             case ev.ResponseDone():
                 self._on_sign(event.response.id, t_ms)
                 self._on_done(event.response.id, event.response.status)

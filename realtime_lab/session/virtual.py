@@ -29,6 +29,9 @@ from realtime_lab.session.targets import Mocked
 
 __all__ = ["ReferenceTranscriber", "run_virtual"]
 
+_ROUNDING = 5e-10
+"""Where a quotient of times is a whole number, this keeps floating point from taking it for the one below."""
+
 
 @dataclass
 class ReferenceTranscriber:
@@ -107,7 +110,7 @@ class _VirtualSession:
         settings = self.engine.settings
         self._wire_form = (settings.input_format(), settings.noise_reduction())
         self._heard_frames = 0
-        self._placement = 0
+        self._placement = self._placements = self._heard_start = self._heard_end = 0
         self.caller.begin()
         self.clock.move_to(0.0)
         while not self.caller.finished and self.engine.closing is None:
@@ -162,25 +165,31 @@ class _VirtualSession:
 
     def _hear_until(self, horizon_ms: float) -> bool:
         """Let the engine hear what has arrived by `horizon_ms`; True when it stopped early at a change of speech."""
-        sent_ms = math.floor(round(horizon_ms / self.frame_ms, 9)) * self.frame_ms
-        arrived = math.floor(round(sent_ms / GRID_MS, 9))
+        sent_ms = math.floor(horizon_ms / self.frame_ms + _ROUNDING) * self.frame_ms
+        arrived = math.floor(sent_ms / GRID_MS + _ROUNDING)
         while self._heard_frames < arrived:
-            placement = self.caller.placements[self._placement]
-            following = self._placement + 1
-            end = placement.start_frame + placement.passage.n_frames
-            if following < len(self.caller.placements):
-                end = min(end, self.caller.placements[following].start_frame)
-            if self._heard_frames >= end:
-                if following >= len(self.caller.placements):
-                    return False
-                self._placement = following
-                continue
-            start = self._heard_frames - placement.start_frame
-            stop = min(end, arrived) - placement.start_frame
-            wire = self.stage.wire(placement.passage, *self._wire_form)
-            taken = self.engine.hear(wire, start, stop, self._arrival_ms)
-            self._heard_frames = placement.start_frame + taken
+            known = self._heard_frames < self._heard_end and self._placements == len(self.caller.placements)
+            if not known and not self._find_placement():
+                return False
+            stop = min(self._heard_end, arrived) - self._heard_start
+            taken = self.engine.hear(self._wire, self._heard_frames - self._heard_start, stop, self._arrival_ms)
+            self._heard_frames = self._heard_start + taken
             if taken < stop or self._due_by(horizon_ms):
+                return True
+        return False
+
+    def _find_placement(self) -> bool:
+        """Find what is played at the first frame not heard yet; False when that is not decided."""
+        placements = self.caller.placements
+        self._placements = len(placements)
+        for position in range(self._placement, len(placements)):
+            start_frame, passage, _ = placements[position]
+            end = start_frame + passage.n_frames
+            if position + 1 < len(placements):
+                end = min(end, placements[position + 1].start_frame)
+            if self._heard_frames < end:
+                self._placement, self._heard_start, self._heard_end = position, start_frame, end
+                self._wire = self.stage.wire(passage, *self._wire_form)
                 return True
         return False
 

@@ -124,13 +124,22 @@ def test_a_mocked_server_is_said_to_be_unverified(target, mocked):
     assert (NOT_VERIFIED in shown) is mocked
 
 
-def test_a_swept_setting_that_is_only_approximated_is_named(monkeypatch):
-    treatments = {"eagerness": "approximated", "silence_duration_ms": "modelled"}
-    monkeypatch.setattr("realtime_lab.plots.tradeoff_data.treatment", treatments.__getitem__)
-    frame = turns().assign(eagerness="low")
-    info = tradeoff_info(pd.concat([frame, frame.assign(eagerness="high")]))
-    assert info.approximated == ("eagerness",)
-    assert info.caption[-1] == f"{NOT_VERIFIED} Approximated: eagerness."
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("eagerness", ["low", "high"], "eagerness"),
+        ("turn_detection.type", ["server_vad", "semantic_vad"], "turn_detection.type semantic_vad"),
+        (
+            "turn_detection",
+            ['{"type":"server_vad"}', '{"type":"semantic_vad"}'],
+            'turn_detection {"type":"semantic_vad"}',
+        ),
+    ],
+)
+def test_what_is_only_approximated_is_named_by_setting_or_by_value(name, values, said):
+    info = tradeoff_info(pd.concat([turns().assign(**{name: value}) for value in values]))
+    assert info.approximated == (said,)
+    assert info.caption[-1] == f"{NOT_VERIFIED} Approximated: {said}."
 
 
 def test_the_published_curves_stand_behind_and_say_what_they_measure():

@@ -27,7 +27,6 @@ def stepped(rule, frames, patience=0):
     return found
 
 
-
 def wait_longer(endpointer, transition, found, patience):
     """Take every first stop of a pause back, as an estimate that somebody goes on does."""
     edges = [entry.edge_frame for entry in found if entry.kind == "stopped"]

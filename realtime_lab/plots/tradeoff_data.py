@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -139,7 +140,7 @@ def tradeoff_info(
         is_path=is_path,
         not_drawn=tuple(_not_drawn(rows, points, drawn)),
         mocked=mocked,
-        approximated=tuple(filter(_is_approximated, settings)) if mocked else (),
+        approximated=tuple(_approximated(settings, points)) if mocked else (),
     )
 
 
@@ -197,10 +198,22 @@ def _not_drawn(rows: Sequence[object], points: Sequence[TradeoffPoint], drawn: S
     return [f"Not drawn: {count} of {len(rows)}, {why}." for count, why in reasons if count > 0]
 
 
-def _is_approximated(setting: str) -> bool:
+def _approximated(settings: Sequence[str], points: Sequence[TradeoffPoint]) -> Iterator[str]:
+    """Names of the settings that are approximated; with their values where only some of those are."""
+    for position, name in enumerate(settings):
+        values = dict.fromkeys(point.setting[position] for point in points)
+        rough = [value for value in values if _is_approximated(name, value)]
+        if len(rough) == len(values):
+            yield name
+        elif rough:
+            yield f"{name} {', '.join(map(_shown, rough))}"
+
+
+def _is_approximated(setting: str, value: object) -> bool:
     try:
-        return treatment(setting) == "approximated"
-    except RealtimeLabError:
+        whole = isinstance(value, str) and value.startswith("{")  # frames hold objects as their JSON text
+        return treatment(setting, json.loads(str(value)) if whole else value) == "approximated"
+    except (RealtimeLabError, ValueError):
         return False  # a column that is no field of the configuration
 
 

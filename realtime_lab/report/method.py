@@ -15,7 +15,7 @@ from realtime_lab.analysis.choice_values import Best
 from realtime_lab.analysis.choice_words import label_of, plural
 from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.audio import script_sets
-from realtime_lab.config import treatment, treatment_reason
+from realtime_lab.config import short_path, treatment, treatment_reason
 from realtime_lab.errors import PlanError, ScriptError
 from realtime_lab.sweep.plan import SweepPlan
 from realtime_lab.sweep.plan_file import save_plan
@@ -115,10 +115,7 @@ def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: b
             "intervals count that speech once."
         )
     if mocked:
-        for name, path in plan.axes.items():
-            kind = treatment(path, plan.space[name][0])
-            if kind != "modelled":
-                yield f"{name} is {kind} by the mocked server: {treatment_reason(path, plan.space[name][0])}."
+        yield from _roughly(plan)
     if len(plan.settings) > 1:
         yield "A setting that was picked on the calls its figures are from is flattered by them: confirm it on others."
 
@@ -134,6 +131,18 @@ def otherwise_than_asked(trials: pd.DataFrame) -> Iterator[str]:
         yield f"The server did not do as asked in {plural(int(count), 'session')}: {text}."
     if len(counts) > _MOST_DIFFERENCES:
         yield f"It did otherwise in {len(counts) - _MOST_DIFFERENCES} more ways; the trials frame has each."
+
+
+def _roughly(plan: SweepPlan) -> Iterator[str]:
+    """What the mocked server does not model of what was swept, and only imitates of what stayed the same."""
+    for name, path in plan.axes.items():
+        rough = next((value for value in plan.space[name] if treatment(path, value) != "modelled"), None)
+        if rough is not None or treatment(path) != "modelled":
+            yield f"{name} is {treatment(path, rough)} by the mocked server: {treatment_reason(path, rough)}."
+    for path, kind in plan.base.treatments().items():
+        if kind == "approximated" and path not in plan.axes.values():
+            value = plan.base.get(path)
+            yield f"{short_path(path)} is approximated by the mocked server: {treatment_reason(path, value)}."
 
 
 def _texts(frame: pd.DataFrame, name: str) -> list[str]:

@@ -10,7 +10,8 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +28,7 @@ from realtime_lab.server.serve import RealtimeServer, SocketSession
 from realtime_lab.session import Stage, live
 from realtime_lab.session.live_run import LiveEnd, LiveRequest, hold_all, live_call
 
-__all__ = ["Checkup", "check_up"]
+__all__ = ["Checkup", "check_up", "planted_server"]
 
 _PROFILE = replace(
     PROFILES["documented"], name="doctor", first_byte=LogNormal(300.0, 0.3), response_s=LogNormal(2.0, 0.3)
@@ -49,6 +50,8 @@ class Checkup:
     send_late_p50_ms: float
     """How late appends left."""
     send_late_p99_ms: float
+    last_late_ms: float
+    """How late the last append of a session left, at most: what the length of its audio is off by."""
     receive_error_p50_ms: float
     """How much later an event was stamped than the server sent it."""
     receive_error_p95_ms: float
@@ -60,15 +63,15 @@ class Checkup:
 
     def __str__(self) -> str:
         return (
-            f"{self.sessions:8d}  {self.send_late_p50_ms:8.2f} {self.send_late_p99_ms:8.2f}  "
+            f"{self.sessions:8d}  {self.send_late_p50_ms:8.2f} {self.send_late_p99_ms:8.2f} {self.last_late_ms:8.2f}  "
             f"{self.receive_error_p50_ms:8.2f} {self.receive_error_p95_ms:8.2f} {self.receive_error_p99_ms:8.2f}  "
             f"{self.loop_lag_ms:8.1f}  {self.cpu_us_per_event:8.0f}"
             + (f"  {self.failed} failed" if self.failed else "")
         )
 
     HEAD = (
-        "sessions  appends late, ms   receive error, ms           loop lag  CPU us\n"
-        "               p50      p99       p50      p95      p99   max, ms per event"
+        "sessions  appends late, ms            receive error, ms           loop lag  CPU us\n"
+        "               p50      p99     last       p50      p95      p99   max, ms per event"
     )
 
 
@@ -97,14 +100,14 @@ async def _serve_planted() -> None:
         await asyncio.to_thread(sys.stdin.read)
 
 
-def check_up(counts: Sequence[int] = (1, 10, 20)) -> list[Checkup]:
-    """Measure with each number of sessions in turn; takes about ten seconds each.
+@contextmanager
+def planted_server() -> Iterator[str]:
+    """A server in a process of its own that plants its send times; gives its base address.
 
-    Args:
-        counts: How many sessions to hold side by side.
+    Each event's id is "event_ns_" and the monotonic time, ns, at which the event was handed to the socket.
 
     Raises:
-        RealtimeLabError: If the server's process cannot be started.
+        RealtimeLabError: If the process cannot be started.
     """
     program = f"import sys; sys.path[:] = {sys.path!r}; from realtime_lab.testing.doctor import serve_planted; "
     with subprocess.Popen(
@@ -119,10 +122,23 @@ def check_up(counts: Sequence[int] = (1, 10, 20)) -> list[Checkup]:
             url = server.stdout.readline().strip()
             if not url:
                 raise RealtimeLabError("the server's process could not start; its standard error says why")
-            return [_measured(url, count) for count in counts]
+            yield url
         finally:
             server.stdin.close()
             server.wait(_START_TIMEOUT_S)
+
+
+def check_up(counts: Sequence[int] = (1, 10, 20)) -> list[Checkup]:
+    """Measure with each number of sessions in turn; takes about ten seconds each.
+
+    Args:
+        counts: How many sessions to hold side by side.
+
+    Raises:
+        RealtimeLabError: If the server's process cannot be started, or no session can be held.
+    """
+    with planted_server() as url:
+        return [_measured(url, count) for count in counts]
 
 
 def _measured(url: str, count: int) -> Checkup:
@@ -144,6 +160,7 @@ def _measured(url: str, count: int) -> Checkup:
         events=len(errors),
         send_late_p50_ms=float(send[0]),
         send_late_p99_ms=float(send[1]),
+        last_late_ms=max(end.connection.pace.late_ms[-1] for end in ends if end.connection.pace.late_ms),
         receive_error_p50_ms=float(receive[0]),
         receive_error_p95_ms=float(receive[1]),
         receive_error_p99_ms=float(receive[2]),

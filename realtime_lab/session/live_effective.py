@@ -26,11 +26,11 @@ def effective_session(reported: dict[str, Any], requested: dict[str, Any]) -> di
         ConfigError: If it cannot be read, or names an audio format that is not known or whose rate is another.
     """
     said = _in_todays_shape(reported)
-    audio = said.get("audio") or {}
+    audio = _object(said, "audio")
     asked = requested.get("audio") or {}
     sides: dict[str, dict[str, Any]] = {}
     for side in ("input", "output"):
-        fields = {**(audio.get(side) or {})}
+        fields = {**_object(audio, side)}
         wanted = asked.get(side) or {}
         fields["format"] = fields.get("format") or wanted.get("format") or _PCM
         _check_format(f"audio.{side}.format", fields["format"])
@@ -105,3 +105,11 @@ def _check_format(path: str, value: object) -> None:
     rate_hz = value.get("rate", _RATES_HZ[kind])
     if rate_hz not in (None, _RATES_HZ[kind]):
         raise ConfigError([Problem(f"{path}.rate", rate_hz, f"{_RATES_HZ[kind]} for {kind}")])
+
+
+def _object(within: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object within another; empty when it is absent or null."""
+    found = within.get(name) or {}
+    if not isinstance(found, dict):
+        raise ConfigError([Problem(name, found, "an object", code="invalid_type")])
+    return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -309,7 +310,9 @@ class LiveConnection:
             case ev.ResponseDone():
                 return response_fault(event.response)
             case ev.SessionUpdated():
-                self.effective = effective_session(event.session, self._call.requested)
+                # One that cannot be read stands in the log; what is known of the session stays.
+                with suppress(ConfigError):
+                    self.effective = effective_session(event.session, self._call.requested)
         return None
 
     def _lightened(self, event: ev.AnyEvent) -> ev.AnyEvent:

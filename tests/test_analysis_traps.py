@@ -11,6 +11,8 @@ from realtime_lab.analysis import session_rows
 from realtime_lab.analysis.columns import RESPONSES, TURNS, Column
 from realtime_lab.analysis.frames import turns_df
 from realtime_lab.analysis.summary import summary
+from realtime_lab.config import SessionConfig
+from realtime_lab.errors import ConfigError
 
 
 def rows_of(hand):
@@ -47,6 +49,13 @@ def test_trap_a_result_key_without_the_setting():
     both = pd.concat([frame.assign(threshold=0.3), frame.assign(threshold=0.7)], ignore_index=True)
     assert summary(both)["threshold"].tolist() == [0.3, 0.7]
     assert summary(both)["n_turns"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 5000, "infinite", "64", 63.5, True])
+def test_trap_invalid_max_tokens_silently_turned_into_inf(limit):
+    """It is refused by name; only inf and 1 to 4096 are limits."""
+    with pytest.raises(ConfigError, match="max_output_tokens"):
+        SessionConfig(model="m", max_output_tokens=limit)
 
 
 @pytest.mark.parametrize(("effective_ms", "cut_holds"), [(200.0, 1), (900.0, 0)])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from realtime_lab.plots.decomposition_data import DecompositionInfo, decomposition_info
     from realtime_lab.plots.dose_axes import DoseInfo, dose, dose_info
     from realtime_lab.plots.ecdf_axes import EcdfInfo, ecdf, ecdf_info
+    from realtime_lab.plots.effects_axes import EffectsInfo, effects, effects_info, interactions, interactions_info
     from realtime_lab.plots.heatmap_axes import HeatmapInfo, heatmap, heatmap_info
     from realtime_lab.plots.recognition_axes import onset, wer
     from realtime_lab.plots.recognition_data import OnsetInfo, WerInfo, onset_info, wer_info
@@ -35,6 +36,7 @@ __all__ = [
     "DecompositionInfo",
     "DoseInfo",
     "EcdfInfo",
+    "EffectsInfo",
     "HeatmapInfo",
     "LogprobInfo",
     "OnsetInfo",
@@ -51,8 +53,12 @@ __all__ = [
     "dose_info",
     "ecdf",
     "ecdf_info",
+    "effects",
+    "effects_info",
     "heatmap",
     "heatmap_info",
+    "interactions",
+    "interactions_info",
     "logprob_info",
     "logprobs",
     "onset",
@@ -85,6 +91,7 @@ _NAMES_OF = {
     "decomposition_data": ("DecompositionInfo", "decomposition_info"),
     "dose_axes": ("DoseInfo", "dose", "dose_info"),
     "ecdf_axes": ("EcdfInfo", "ecdf", "ecdf_info"),
+    "effects_axes": ("EffectsInfo", "effects", "effects_info", "interactions", "interactions_info"),
     "heatmap_axes": ("HeatmapInfo", "heatmap", "heatmap_info"),
     "recognition_axes": ("onset", "wer"),
     "recognition_data": ("OnsetInfo", "WerInfo", "onset_info", "wer_info"),

@@ -1,0 +1,54 @@
+"""Effects and interactions as plots: what they show, and sentences where there is nothing to show."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from choice_frames import turns_frame
+from test_analysis_grid import crossed
+
+from realtime_lab.analysis.effects import main_effects
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.plots.effects_axes import draw_effects, effects_info, interactions, interactions_info
+from realtime_lab.plots.style import new_axes
+
+
+def test_each_value_has_its_point_and_interval_and_each_setting_its_colour():
+    turns = crossed()
+    info = effects_info(turns)
+    table = main_effects(turns)
+    assert [point.effect for point in info.points] == pytest.approx(table["effect"].tolist())
+    assert [point.group for point in info.points] == [0, 0, 1, 1, 1]
+    axes = draw_effects(info, new_axes(6, 3))
+    assert axes.get_yticklabels()[0].get_text() == "silence_duration_ms 500"
+
+
+def test_an_interaction_that_is_there_is_marked_and_none_else():
+    info = interactions_info(crossed(extra=300.0))
+    assert (info.x, info.y) == ("silence_duration_ms", "threshold")
+    marked = {(info.columns[cell.column], info.rows[cell.row]) for cell in info.cells if cell.marks}
+    assert ("700", "0.7") in marked and all(cell.around for cell in info.cells)
+    assert sum(bool(cell.marks) for cell in interactions_info(crossed()).cells) <= 1
+    interactions(crossed())
+
+
+def test_one_setting_has_no_interaction_and_says_so():
+    with pytest.raises(RealtimeLabError, match="needs two settings"):
+        interactions_info(turns_frame((300, 500), scripts=12))
+
+
+def test_few_turns_have_points_without_intervals_and_the_reason_in_the_title():
+    info = effects_info(turns_frame((300, 500), scripts=1, n_turns=5, cut=lambda *_: 0), metric="cutoff_rate")
+    assert all(point.low is None for point in info.points) and info.notes == ("n too small: 5 turns of 6",)
+    assert "n too small" in draw_effects(info, new_axes(6, 3)).get_title(loc="left")
+
+
+def test_hostile_values_are_drawn_as_they_stand():
+    turns = turns_frame((300, 500), scripts=12, n_turns=3).drop(columns="silence_duration_ms")
+    both = pd.concat([turns.assign(voice="$\\frac{"), turns.assign(voice="<b>")], ignore_index=True)
+    draw_effects(effects_info(both), new_axes(6, 3)).figure.draw_without_rendering()
+
+
+def test_all_missed_is_a_clear_error():
+    with pytest.raises(RealtimeLabError, match="no setting has an estimate"):
+        effects_info(turns_frame((300, 500), missed=lambda *_: True))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.calibration import Calibrated, calibrate
     from realtime_lab.sweep.chosen import compare
     from realtime_lab.sweep.confirm import Confirm
+    from realtime_lab.sweep.confirmed import Confirmation, confirm_best, confirming_best
     from realtime_lab.sweep.estimate import Estimate
     from realtime_lab.sweep.plan import SweepPlan, Trial
     from realtime_lab.sweep.pool import WorkerPool
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibrated",
     "Confirm",
+    "Confirmation",
     "Counterfactual",
     "Estimate",
     "ProfileFit",
@@ -43,6 +45,8 @@ __all__ = [
     "WorkerPool",
     "calibrate",
     "compare",
+    "confirm_best",
+    "confirming_best",
     "counterfactual",
     "fit_profile",
     "load_prices",
@@ -56,6 +60,7 @@ _NAMES_OF = {
     "calibration": ("Calibrated", "calibrate"),
     "chosen": ("compare",),
     "confirm": ("Confirm",),
+    "confirmed": ("Confirmation", "confirm_best", "confirming_best"),
     "estimate": ("Estimate",),
     "plan": ("SweepPlan", "Trial"),
     "pool": ("WorkerPool",),

@@ -148,7 +148,7 @@ def test_the_areas_interval_over_voices_covers_the_truth():
 
 
 def test_few_voices_or_a_perfect_order_have_an_area_without_an_interval():
-    assert auroc([0.1, 0.9], [False, True], [0, 1]).reason == "no interval: 2 of 3 voices"
+    assert auroc([0.1, 0.9], [False, True], [0, 1]).reason == "no interval: 2 of 3 blocks"
     found = auroc([0.1, 0.9, 0.8], [False, True, True], [0, 1, 2])
     assert (found.value, found.low) == (1.0, None) and "do not overlap" in found.reason
 
@@ -184,7 +184,8 @@ def test_a_frame_by_setting_and_condition_or_by_what_is_asked():
     assert list(frame.columns) == ["silence_duration_ms", "condition", "target", *(entry.name for entry in CALIBRATION)]
     assert len(frame) == 6 and frame["n_words"].sum() == 240
     row = calibration_df(words(), by=[]).iloc[0]
-    assert (row["n_words"], row["n_right"] + row["n_wrong"], row["n_voices"]) == (240, 240, 5)
+    assert (row["n_words"], row["n_right"] + row["n_wrong"]) == (240, 240)
+    assert (row["n_blocks"], row["block"]) == (240, "turn")
     assert row["auroc_low"] < row["auroc"] < row["auroc_high"]
     assert row["ece_null_low"] <= row["ece"] <= row["ece_null_high"]
     assert row["aurc"] < 1 - row["right_rate"]
@@ -205,13 +206,21 @@ def test_deleted_words_words_without_confidence_and_repeats_are_not_compared():
         (words(0), "no word has a confidence and a reference"),
         (words(confidence=pd.array([None] * 240, dtype="Float64")), "no word has a confidence and a reference"),
         (words(right=pd.array([True] * 240, dtype="boolean")), "auroc: every word is right"),
-        (words(speaker="ann"), "auroc: no interval: 1 of 3 voices"),
+        (words(turn=0, script="s"), "auroc: no interval: 1 of 3 blocks"),
     ],
 )
 def test_what_cannot_be_told_is_missing_with_its_reason(frame, note):
     row = calibration_df(frame, by=[]).iloc[0]
     assert row["note"] == note
     assert pd.isna(row["auroc_low"])
+
+
+def test_intervals_are_over_voices_where_there_are_ten_and_else_over_turns_of_these_voices():
+    many = words(speaker=pd.array([f"voice {i % 10}" for i in range(240)], dtype="string"))
+    row = calibration_df(many, by=[]).iloc[0]
+    assert (row["n_blocks"], row["block"]) == (10, "voice")
+    nobody = calibration_df(words().drop(columns=["speaker", "script", "turn"]), by=[]).iloc[0]
+    assert nobody["note"] == "auroc: no interval: 1 of 3 blocks"
 
 
 def test_an_unknown_column_is_named():

@@ -24,8 +24,12 @@ def words(text, normaliser=ENGLISH):
     [
         ("go forward ten meters", "Go forward 10 meters."),
         ("Press two to enter a different number.", "press 2 to enter a different number"),
-        ("I'm sorry, that number is not valid.", "Im sorry; that number is not valid"),
+        ("I'm sorry, that number is not valid.", "I am sorry; that number isn't valid"),
         ("I’m", "I'm"),
+        ("the person you are calling", "the person you're calling"),
+        ("I can not, cannot and will not", "I can't, can’t and won't"),
+        ("we have and they will", "we've and they'll"),
+        ("and mister john dashwood", "And Mr. John Dashwood"),
         ("A.M.", "AM"),
         ("ten a.m.", "10 AM"),
         ("five p m", "5 p m"),
@@ -82,6 +86,15 @@ def test_the_stated_rules_of_english(text, expected):
     assert words(text) == expected
 
 
+def test_both_words_of_a_contraction_have_their_own_letters():
+    assert [tuple(word) for word in normalise("you're, don't", ENGLISH)] == [
+        ("you", 0, 3),
+        ("are", 3, 6),
+        ("do", 8, 10),
+        ("not", 10, 13),
+    ]
+
+
 def test_other_languages_keep_numbers_as_written_and_their_marks():
     assert words("Straße, STRASSE 13", WORDS) == ["strasse", "strasse", "13"]
     assert words("हिन्दी", WORDS) == ["हिन्दी"]
@@ -134,7 +147,7 @@ def test_every_shipped_reference_has_words_and_stays_itself_in_capitals_without_
         texts = [row["text"] for row in csv.DictReader(lines)]
     assert len(texts) > 100
     for text in texts:
-        bare = "".join(char for char in text if char.isalnum() or char in " -")
+        bare = "".join(char for char in text if char.isalnum() or char in " -'")
         assert words(text)
         assert words(text) == words(bare.upper()), text
 

@@ -213,7 +213,7 @@ def auroc(confidence: ArrayLike, right: ArrayLike, blocks: ArrayLike | None = No
     ranks = stats.rankdata(sure)
     value = (float(ranks[hit].sum()) - n_right * (n_right + 1) / 2) / (n_right * n_wrong)
     if blocks is None:
-        return Auroc(value, None, None, n_right, n_wrong, 0, "no interval: nobody says who speaks")
+        return Auroc(value, None, None, n_right, n_wrong, 0, "no interval: no blocks were given")
     return _with_interval(value, _placements(sure, hit, ranks) - value, hit, np.asarray(blocks))
 
 
@@ -233,7 +233,7 @@ def _with_interval(value: float, off: Floats, hit: NDArray[np.bool_], blocks: ND
     names, of_word = np.unique(blocks, return_inverse=True)
     n = len(names)
     if n < MIN_VOICES:
-        reason = f"no interval: {n} of {MIN_VOICES} voices"
+        reason = f"no interval: {n} of {MIN_VOICES} blocks"
         return Auroc(value, None, None, n_right, n_wrong, n, reason)
     if not 0.0 < value < 1.0:
         return Auroc(value, None, None, n_right, n_wrong, n, "no interval: right and wrong words do not overlap")

@@ -3,9 +3,10 @@
 Every normaliser has a name with a version; a change of its rules is a new version, and rows of different normalisers
 are never pooled. Words keep their place in the text, so that what was heard can be traced to the tokens it came from.
 
-- `english-1`: case, punctuation and apostrophes do not count (`I'm` is `im`); a hyphen parts words; letters with points
-  are one word (`A.M.` is `am`); hesitations (uh, um, hm, mm, mhm) are left out; numbers are their digits, as
-  `english_numbers` says; `%`, `&` and a currency's sign are the words they are read as.
+- `english-1`: case, punctuation and apostrophes do not count; a hyphen parts words; contractions of not, am, are, have
+  and will are the two words they stand for (`you're` is `you are`), others one (`it's` is `its`); letters with points
+  are one word (`A.M.` is `am`); `Mr`, `Mrs` and `Dr` are written out; hesitations (uh, um, hm, mm, mhm) are left out;
+  numbers are their digits, as `english_numbers` says; `%`, `&` and a currency's sign are the words they are read as.
 - `words-1`: case, punctuation and apostrophes do not count. Numbers stay as they are written. For every other language
   that parts its words with spaces.
 - `characters-1`: as words-1, but every character is compared on its own, for languages without spaces. There is a
@@ -39,6 +40,10 @@ _SCRIPTS_WITHOUT_SPACES = (
 )
 _APOSTROPHES = "'’‘ʼ＇"
 _HESITATIONS = frozenset("uh uhh um umm hm hmm mm mmm mhm".split())
+_WRITTEN_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
+_CONTRACTED = {"n't": "not", "'m": "am", "'re": "are", "'ve": "have", "'ll": "will"}
+_IRREGULAR = {"wo": "will", "ca": "can", "sha": "shall"}
+"""What is left of `won't`, `can't` and `shan't`."""
 _SIGNS = {"%": "percent", "&": "and", "$": "dollars", "€": "euros", "£": "pounds"}
 _CURRENCIES = "$€£"
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
@@ -111,12 +116,28 @@ def _english_words(text: str) -> list[Word]:
             continue
         said = _SIGNS[raw] if kind == "sign" else _folded(raw)
         said = said.replace(".", "") if kind == "initials" else said.replace(",", "") if kind == "numeral" else said
-        if said and said not in _HESITATIONS:
-            words.append(Word(said, *place))
+        if kind == "word" and (parts := _contraction(raw, place[0])):
+            words += parts
+        elif said and said not in _HESITATIONS:
+            words.append(Word(_WRITTEN_OUT.get(said, said), *place))
         if money is not None and kind == "numeral":
             words.append(money)  # `$5` is read `5 dollars`
         money = None
     return words
+
+
+def _contraction(raw: str, start: int) -> list[Word]:
+    """Both words of a contraction, each with its own letters; empty when it is none."""
+    plain = raw.casefold().translate({ord(char): "'" for char in _APOSTROPHES})
+    if plain == "cannot":
+        return [Word("can", start, start + 3), Word("not", start + 3, start + 6)]
+    for ending, second in _CONTRACTED.items():
+        first = plain.removesuffix(ending)
+        if first and len(first) < len(plain) == len(raw) and first.isalpha():
+            middle = start + len(first)
+            written = _IRREGULAR.get(first, first) if second == "not" else first
+            return [Word(_folded(written), start, middle), Word(second, middle, start + len(raw))]
+    return []
 
 
 def _joined_numbers(words: Sequence[Word]) -> Iterator[Word]:

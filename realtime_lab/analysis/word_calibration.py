@@ -1,4 +1,8 @@
-"""How far word confidences can be trusted, by setting and condition: frames in, frames out."""
+"""How far word confidences can be trusted, by setting and condition: frames in, frames out.
+
+Wilson intervals of bins and the null band take words as independent; words of one sentence hang together, so both are
+a little narrow. The interval of the AUROC is over blocks and does not.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from realtime_lab.analysis.block_ratio import blocks_of
 from realtime_lab.analysis.calibration import (
@@ -21,7 +26,10 @@ from realtime_lab.analysis.frames import frame_of_rows
 from realtime_lab.analysis.words import CONFIDENCES, distinct_words
 from realtime_lab.errors import RealtimeLabError
 
-__all__ = ["CALIBRATION", "calibration_df", "confident_words", "word_groups"]
+__all__ = ["CALIBRATION", "MIN_MANY_VOICES", "calibration_df", "confident_words", "word_blocks", "word_groups"]
+
+MIN_MANY_VOICES = 10
+"""From this many voices on, intervals speak for other voices too."""
 
 CALIBRATION = (
     Column("n_words", "int", "recognised words with a confidence, each hearing of the same audio once", "words"),
@@ -34,9 +42,10 @@ CALIBRATION = (
     Column("ece_null_low", "float", "lower end of what chance gives a model without any error of that kind"),
     Column("ece_null_high", "float", "upper end of that: an ece below it says nothing against the model"),
     Column("auroc", "float", "chance that a right word is surer than a wrong one", "", "AUROC", False),
-    Column("auroc_low", "float", "auroc: lower end of its 95 % interval over voices"),
-    Column("auroc_high", "float", "auroc: upper end of its 95 % interval over voices"),
-    Column("n_voices", "int", "voices (or scripts, where nobody says who speaks) the interval is over"),
+    Column("auroc_low", "float", "auroc: lower end of its 95 % interval over blocks"),
+    Column("auroc_high", "float", "auroc: upper end of its 95 % interval over blocks"),
+    Column("n_blocks", "int", "blocks of words: voices, or turns of scripts where there are fewer than ten voices"),
+    Column("block", "str", "voice, or turn: then the interval speaks for other words of these voices only"),
     Column("aurc", "float", "area under risk against coverage; without order it is 1 - right_rate", "", "AURC", True),
     Column("note", "str", "why a figure is missing"),
 )
@@ -102,6 +111,21 @@ def confident_words(words: pd.DataFrame, confidence: str = "confidence", by: Ite
     return distinct_words(words[known], names)
 
 
+def word_blocks(words: pd.DataFrame) -> tuple[NDArray[np.int64], str]:
+    """(block of each word, voice or turn): voices when there are many, else turns of scripts.
+
+    A turn is all that was heard of it, in every setting and condition among the words.
+    """
+    blocks, kind = blocks_of(words)
+    if kind == "voice" and len(np.unique(blocks)) >= MIN_MANY_VOICES:
+        return blocks, kind
+    names = [name for name in ("script", "turn") if name in words.columns]
+    if not names:
+        return np.zeros(len(words), dtype=np.int64), "turn"
+    numbers = words.groupby(names, sort=False, dropna=False, observed=True).ngroup()
+    return np.asarray(numbers, dtype=np.int64), "turn"
+
+
 def _default_by(words: pd.DataFrame) -> list[str]:
     listed = list(map(str, words.columns))
     return [*setting_names(listed, (*WORDS, *KEYS)), *(name for name in ("condition", "target") if name in listed)]
@@ -110,10 +134,11 @@ def _default_by(words: pd.DataFrame) -> list[str]:
 def _row(words: pd.DataFrame, confidence: str, seed: int) -> dict[str, Any]:
     sure = words[confidence].to_numpy(dtype=np.float64)
     right = words["right"].to_numpy(dtype=bool)
-    blocks, kind = blocks_of(words)
-    area = auroc(sure, right, None if kind == "unknown voice" else blocks)
+    blocks, kind = word_blocks(words)
+    area = auroc(sure, right, blocks)
     row: dict[str, Any] = {"n_words": len(sure), "n_right": area.n_right, "n_wrong": area.n_wrong}
-    row |= {"auroc": area.value, "auroc_low": area.low, "auroc_high": area.high, "n_voices": area.n_blocks}
+    row |= {"auroc": area.value, "auroc_low": area.low, "auroc_high": area.high}
+    row |= {"n_blocks": area.n_blocks, "block": kind if area.n_blocks else None}
     row["note"] = f"auroc: {area.reason}" if area.reason else None
     band, risk = calibration_null_band(sure, seed=seed), risk_coverage(sure, right)
     if band is None or risk is None:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from realtime_lab.analysis.block_ratio import blocks_of
 from realtime_lab.analysis.calibration import (
     Auroc,
     NullBand,
@@ -26,7 +25,7 @@ from realtime_lab.analysis.calibration import (
     risk_coverage,
 )
 from realtime_lab.analysis.choice_words import setting_words
-from realtime_lab.analysis.word_calibration import word_groups
+from realtime_lab.analysis.word_calibration import word_blocks, word_groups
 
 __all__ = [
     "LogprobGroup",
@@ -169,7 +168,7 @@ def risk_coverage_info(
         sure, right = _arrays(words, confidence)
         risk = risk_coverage(sure, right)
         if risk is not None:
-            area = auroc(sure, right, blocks_of(words)[0])
+            area = auroc(sure, right, word_blocks(words)[0])
             curves.append(RiskCurve(label, risk, area, len(sure), area.n_wrong))
     return RiskInfo(tuple(curves), problem, left)
 

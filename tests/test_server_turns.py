@@ -48,12 +48,12 @@ def test_a_hopeless_estimate_waits_as_long_as_documented_and_a_sure_one_not_at_a
 
 
 def test_a_finished_sentence_ends_the_turn_after_the_shortest_pause():
-    """Speech of 10 frames, the estimate after 256 ms: 320 + 256."""
+    """Speech of 10 frames, the estimate after 640 ms: 320 + 640."""
     estimate = Said(1.0)
     talk = semantic(estimate, eagerness="low")
     said = talk.say(10, True) + talk.say(40, False)
     (stopped,) = only(said, "input_audio_buffer.speech_stopped")
-    assert stopped["audio_end_ms"] == 576 and estimate.asked == [(0.0, 576.0)]
+    assert stopped["audio_end_ms"] == 960 and estimate.asked == [(0.0, 960.0)]
     assert only(talk.events, "response.created") and talk.in_order() == []
 
 
@@ -70,11 +70,11 @@ def test_an_unfinished_one_ends_after_the_longest_wait(eagerness, longest_s):
 def test_speech_that_goes_on_ends_the_pause_and_the_next_pause_is_estimated_afresh():
     estimate = Said(0.0, 1.0)
     talk = semantic(estimate)
-    said = talk.say(10, True) + talk.say(20, False) + talk.say(10, True) + talk.say(12, False)
+    said = talk.say(10, True) + talk.say(30, False) + talk.say(10, True) + talk.say(25, False)
     assert kinds(said).count("input_audio_buffer.speech_started") == 1
     (stopped,) = only(said, "input_audio_buffer.speech_stopped")
-    assert stopped["audio_end_ms"] == 40 * 32 + PAUSE_MS
-    assert estimate.asked == [(0.0, 18 * 32.0), (0.0, 48 * 32.0)]
+    assert stopped["audio_end_ms"] == 50 * 32 + PAUSE_MS
+    assert estimate.asked == [(0.0, 30 * 32.0), (0.0, 70 * 32.0)]
 
 
 def test_a_pause_shorter_than_the_rules_is_not_estimated():
@@ -82,7 +82,7 @@ def test_a_pause_shorter_than_the_rules_is_not_estimated():
     talk = semantic(estimate)
     for _ in range(3):
         talk.say(5, True)
-        talk.say(7, False)
+        talk.say(19, False)
     assert estimate.asked == []
 
 

@@ -8,19 +8,22 @@ turn then ends when the silence has lasted
 with the documented longest waits: 8 s at low eagerness, 4 s at medium and auto, 2 s at high. Speech that goes on before
 that ends the pause, and the next pause is estimated afresh. The estimate hears the turn up to the end of those
 PAUSE_MS and nothing after it, so it is the same however the audio arrives; more silence adds no words, so it is not
-asked again. This approximates a service whose rule is not published.
+asked again. This approximates a service whose rule is not published, and is uncalibrated: with the recogniser's
+punctuation as the estimate it falls short of the published frontier (tests/test_validation_semantic.py prints both).
 """
 
 from __future__ import annotations
 
 __all__ = ["LONGEST_WAIT_MS", "PAUSE_MS", "wait_ms"]
 
-PAUSE_MS = 256.0
-"""Silence after which the estimate is made: eight VAD frames, longer than the gaps inside words."""
+PAUSE_MS = 640.0
+"""Silence after which the estimate is made, and the shortest wait: just under the shortest published mean latency of a
+service's semantic_vad, .697 s (data/reference/eot_bench.csv)."""
 LONGEST_WAIT_MS = {"low": 8_000.0, "medium": 4_000.0, "auto": 4_000.0, "high": 2_000.0}
 """Documented: the longest wait at each eagerness; auto is the same as medium."""
-SHARPNESS = 2.0
-"""How fast the wait shrinks as the estimate grows."""
+SHARPNESS = 12.0
+"""How fast the wait shrinks as the estimate grows: at p = .25 a thirtieth of the longest wait is left. A recogniser
+often leaves out the last full stop, and a rule less sharp keeps callers waiting who have finished."""
 
 
 def wait_ms(probability: float, eagerness: str) -> float:

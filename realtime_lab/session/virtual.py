@@ -238,7 +238,7 @@ class _VirtualSession:
         if detection is None:
             names["turns"] = self.client_turns.name
         elif detection.eagerness is not None and self.engine.turns.end_of_turn is not None:
-            names["turns"] = f"semantic_vad, approximated: {self.engine.turns.end_of_turn.name}"
+            names["turns"] = f"semantic_vad, approximated, uncalibrated: {self.engine.turns.end_of_turn.name}"
         if settings.noise_reduction() is not None:
             names["noise_reduction"] = f"spectral gate {GATE_VERSION}, approximated"
         return names

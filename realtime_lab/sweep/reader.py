@@ -22,11 +22,13 @@ from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import is_locked
 
-__all__ = ["AGAIN", "StudyReader", "reading"]
+__all__ = ["AGAIN", "EFFECTIVE_DIGITS", "StudyReader", "reading"]
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; one that claims to unpack to more than this is refused."""
 
+EFFECTIVE_DIGITS = 16
+"""Digits of a hash by which trials name their effective configuration."""
 AGAIN = "again"
 """Codec of a mocked recording of which only the checksum is kept: its session can be held again."""
 
@@ -100,10 +102,11 @@ class StudyReader:
         return dict(sorted(counts.items()))
 
     def effective(self) -> dict[str, dict[str, Any]]:
-        """Effective configurations by the hash that trials name them with."""
-        query = "SELECT sha256, data FROM blobs WHERE sha256 IN (SELECT effective FROM trials)"
+        """Effective configurations by the beginning of their hash, as trials name them."""
+        query = f"""SELECT substr(sha256, 1, {EFFECTIVE_DIGITS}), data FROM blobs WHERE codec = 'raw'
+            AND substr(sha256, 1, {EFFECTIVE_DIGITS}) IN (SELECT effective FROM trials)"""
         try:
-            return {str(sha256): dict(json.loads(data)) for sha256, data in self._db.execute(query)}
+            return {str(name): dict(json.loads(data)) for name, data in self._db.execute(query)}
         except (ValueError, TypeError, RecursionError):
             raise self._damaged("an effective configuration is not a JSON object") from None
 

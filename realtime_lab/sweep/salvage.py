@@ -27,7 +27,7 @@ from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import plan_from_record, study_content
 from realtime_lab.sweep.pages import rows_in_pages, with_log
 from realtime_lab.sweep.plan import SweepPlan
-from realtime_lab.sweep.reader import AGAIN, MAX_RECORDING_BYTES
+from realtime_lab.sweep.reader import AGAIN, EFFECTIVE_DIGITS, MAX_RECORDING_BYTES
 from realtime_lab.sweep.store import StudyContent, StudyWriter
 from realtime_lab.sweep.tables import KINDS
 from realtime_lab.sweep.worker import PackedRecording, TrialResult
@@ -143,7 +143,7 @@ class _Found:
 
     def _blob(self, sha256: Any, codec: Any, size: Any, data: Any) -> None:
         if codec == "raw" and hashlib.sha256(data).hexdigest() == sha256:
-            self.effective[sha256] = data.decode()
+            self.effective[sha256[:EFFECTIVE_DIGITS]] = data.decode()
 
     def _batch(self, number: Any, kind: Any, n: Any, sha256: Any, data: Any) -> None:
         if kind not in KINDS:

@@ -18,13 +18,13 @@ __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check_study", "connect", "create
 
 APPLICATION_ID = 0x524C5354
 """Marks an SQLite file as a study: `RLST`."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables below."""
 BUSY_TIMEOUT_S = 5.0
 
 _TABLES = {
     "meta": "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # setting: position in meta's settings; effective: SHA-256 of a blob; error: one line.
+    # setting: position in meta's settings; effective: first 16 digits of a blob's SHA-256; error: one line.
     "trials": """CREATE TABLE trials (
         trial INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, block INTEGER NOT NULL, setting INTEGER NOT NULL,
         script TEXT NOT NULL, condition TEXT NOT NULL, repeat INTEGER NOT NULL, seed INTEGER NOT NULL,

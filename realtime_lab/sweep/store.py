@@ -23,7 +23,7 @@ from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.errors import StudyError, StudyMismatchError, StudyVersionError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import StudyLock, check_local
-from realtime_lab.sweep.reader import AGAIN
+from realtime_lab.sweep.reader import AGAIN, EFFECTIVE_DIGITS
 from realtime_lab.sweep.worker import TrialResult
 
 __all__ = ["PlannedTrial", "StudyContent", "StudyWriter"]
@@ -250,9 +250,10 @@ class StudyWriter:
         )
 
     def _blob(self, data: bytes) -> str:
+        """Store bytes once; the beginning of their hash, which is what every trial keeps."""
         sha256 = hashlib.sha256(data).hexdigest()
         self._db.execute("INSERT OR IGNORE INTO blobs VALUES (?, 'raw', ?, ?)", (sha256, len(data), data))
-        return sha256
+        return sha256[:EFFECTIVE_DIGITS]
 
     def close(self, compact: bool = True) -> None:
         """Leave one plain file and give the lock back.

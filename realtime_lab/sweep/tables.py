@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from realtime_lab.analysis import columns as declared
 
@@ -35,6 +36,8 @@ _SCHEMAS = {
 _NAMES = {kind: frozenset(schema.names) for kind, schema in _SCHEMAS.items()}
 
 
+_RECURS = 8
+"""Texts that stand this often on average are stored once."""
 CONVERSION_ERRORS = (ValueError, TypeError, OverflowError)
 """What `table_of` raises for a value that is not of its column's type."""
 
@@ -76,9 +79,10 @@ def table_of(kind: str, rows: Iterable[tuple[int, int, Mapping[str, Any]]]) -> p
 
 def batch(kind: str, table: pa.Table) -> tuple[str, int, str, bytes]:
     """What a study stores of a table: (kind, rows, SHA-256 in hex, compressed Arrow IPC stream)."""
+    lean = pa.table({name: _lean(table[name]) for name in table.column_names})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_stream(sink, lean.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(lean)
     data: bytes = sink.getvalue().to_pybytes()
     return kind, table.num_rows, hashlib.sha256(data).hexdigest(), data
 
@@ -91,20 +95,29 @@ def from_bytes(kind: str, data: bytes, sha256: str) -> pa.Table:
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("its bytes do not match their checksum")
-    table = pa.ipc.open_stream(data).read_all()
-    schema, names = _SCHEMAS[kind], table.schema.names
-    if (
-        names[:2] != schema.names[:2]
-        or len(set(names)) < len(names)
-        or any(field.name not in _NAMES[kind] or field.type != schema.field(field.name).type for field in table.schema)
-    ):
+    stored = pa.ipc.open_stream(data).read_all()
+    stored.validate(full=True)
+    schema, names = _SCHEMAS[kind], stored.schema.names
+    if names[:2] != schema.names[:2] or len(set(names)) < len(names):
         raise ValueError(f"it does not hold {kind}")
-    table.validate(full=True)
+    table = pa.table({name: _whole(stored[name]) for name in names})
+    if any(field.name not in _NAMES[kind] or field.type != schema.field(field.name).type for field in table.schema):
+        raise ValueError(f"it does not hold {kind}")
     if names == schema.names:
-        return table
+        return table.cast(schema)
     # Written before a column was declared: what it does not have is null.
     arrays = [table[field.name] if field.name in names else pa.nulls(table.num_rows, field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _lean(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as it is stored: texts that recur stand once, and rows name them by number."""
+    recurs = pa.types.is_string(column.type) and pc.count_distinct(column).as_py() * _RECURS <= len(column)
+    return column.combine_chunks().dictionary_encode() if recurs else column
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def join(parts: Sequence[pa.Table]) -> pa.Table:

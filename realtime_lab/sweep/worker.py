@@ -230,7 +230,7 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
     if isinstance(recording, Exception):
         raise recording
     header = recording.header
-    effective = None if header.effective is None else _canonical(header.effective)
+    effective = None if header.effective is None else _canonical(_lasting(header.effective))
     complete = header.outcome == "complete"
     packed = pack_recording(recording, keep=task.keep or not complete or not isinstance(task.target, Mocked))
     if not complete:
@@ -263,6 +263,11 @@ def _finished(task: TrialTask, recording: Recording | Exception) -> TrialResult:
 def _stage(script_hash: str, condition: Condition) -> Stage:
     """Rendered audio and speech probabilities, kept for the next trials on the same script and condition."""
     return Stage()
+
+
+def _lasting(session: Mapping[str, Any]) -> dict[str, Any]:
+    """A session's configuration without what is another in every session, so that equal ones are stored once."""
+    return {name: value for name, value in session.items() if name not in ("id", "expires_at", "client_secret")}
 
 
 def _canonical(value: object) -> str:

@@ -297,6 +297,30 @@ def doctor(
             typer.echo(str(checkup))
 
 
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which benches to run.", show_default="all")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure on less, in seconds instead of minutes.")] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Run nothing: hold two files of figures against each other.")
+    ] = None,
+) -> None:
+    """Measure how fast this package is on this machine, against stated targets; exit code 1 if one is not met."""
+    with _plain_ends():
+        from realtime_lab.bench import compare_results, load_results, run_benches, save_results
+
+        if compare is not None:
+            for line in compare_results(*map(load_results, compare)):
+                typer.echo(line)
+            return
+        results = run_benches(names or [], quick, lambda figure: typer.echo(str(figure)))
+        if json is not None:
+            typer.echo(f"Written:\n  {save_results(results, json)}")
+        if any(figure.met is False for figure in results.figures):
+            raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point of the `realtime-lab` command."""
     app(prog_name="realtime-lab")

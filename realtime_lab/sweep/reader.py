@@ -22,13 +22,15 @@ from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import is_locked
 
-__all__ = ["AGAIN", "EFFECTIVE_DIGITS", "StudyReader", "reading"]
+__all__ = ["AGAIN", "CHECK_DIGITS", "EFFECTIVE_DIGITS", "StudyReader", "reading"]
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; one that claims to unpack to more than this is refused."""
 
 EFFECTIVE_DIGITS = 16
 """Digits of a hash by which trials name their effective configuration."""
+CHECK_DIGITS = 32
+"""Digits of its hash that are kept of a recording that can be made again."""
 AGAIN = "again"
 """Codec of a mocked recording of which only the checksum is kept: its session can be held again."""
 
@@ -84,13 +86,18 @@ class StudyReader:
         names = _TRIAL_COLUMNS.split(", ")
         rows = self._db.execute(f"SELECT {_TRIAL_COLUMNS} FROM trials ORDER BY trial").fetchall()
         columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
-        if any(not isinstance(value, int) for name in _INTEGERS for value in columns[name]):
+        if any(set(map(type, columns[name])) - {int} for name in _INTEGERS):
             raise self._damaged("its trials hold text where numbers belong")
         if columns["trial"] != list(range(len(rows))):
             raise self._damaged("its trials are not numbered one after another")
         if not is_locked(self.path):  # their writer is gone
             columns["state"] = ["planned" if state == "running" else state for state in columns["state"]]
         return columns
+
+    def version(self) -> tuple[str, int]:
+        """Changes whenever a trial's attempt does, which is when rows change."""
+        (attempts,) = self._db.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()
+        return self.meta("plan_hash"), int(attempts)
 
     def states(self) -> dict[str, int]:
         """How many trials are in each state."""
@@ -134,7 +141,7 @@ class StudyReader:
 
     def _current(self, table: pa.Table) -> pa.Table:
         attempts = [a for (a,) in self._db.execute("SELECT coalesce(attempt, 0) FROM trials ORDER BY trial")]
-        if not all(isinstance(attempt, int) for attempt in attempts):
+        if set(map(type, attempts)) - {int}:
             raise self._damaged("its trials hold text where numbers belong")
         numbers = table["trial_number"]
         if table.num_rows and not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < len(attempts):
@@ -165,7 +172,7 @@ class StudyReader:
         self._db.backup(copy)
 
     def recording_sha256(self, trial: int) -> str | None:
-        """The checksum of a trial's last recording where that alone was kept; None otherwise."""
+        """The beginning of a trial's last recording's checksum where that alone was kept; None otherwise."""
         row = self._db.execute(
             "SELECT codec, sha256 FROM recordings WHERE trial = ? ORDER BY attempt DESC LIMIT 1", (trial,)
         ).fetchone()

@@ -24,7 +24,7 @@ def recreated(path: Path, plan: SweepPlan, number: int, sha256: str) -> bytes:
         path: The study, for messages.
         plan: Its plan.
         number: The trial's number.
-        sha256: Checksum of the recording when it was made.
+        sha256: Beginning of the recording's checksum when it was made.
 
     Raises:
         StudyError: If the recording that is made is another one, or its target is not mocked.
@@ -37,7 +37,7 @@ def recreated(path: Path, plan: SweepPlan, number: int, sha256: str) -> bytes:
         raise StudyError(f"the recording of trial {trial.key} of {path} is not in it, and {target.name} is not mocked")
     recording = run_session(trial.config, script, target, condition=trial.condition, seed=trial.seed)
     data = recording_to_bytes(recording)
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if not sha256 or not hashlib.sha256(data).hexdigest().startswith(sha256):
         raise StudyError(
             f"the recording of trial {trial.key} of {path} was not kept, and this version of the package or this "
             "machine makes another one of the same session",

@@ -478,7 +478,7 @@ def _used(result: TrialResult) -> Used | None:
 
 
 def _now_utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _at_exit(run: SweepRun) -> _Goodbye:

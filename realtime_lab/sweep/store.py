@@ -14,7 +14,7 @@ import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.errors import StudyError, StudyMismatchError, StudyVersionError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import StudyLock, check_local
-from realtime_lab.sweep.reader import AGAIN, EFFECTIVE_DIGITS
+from realtime_lab.sweep.reader import AGAIN, CHECK_DIGITS, EFFECTIVE_DIGITS
 from realtime_lab.sweep.worker import TrialResult
 
 __all__ = ["PlannedTrial", "StudyContent", "StudyWriter"]
@@ -234,10 +234,12 @@ class StudyWriter:
             (result.state, attempt, int(result.tainted), effective, result.error, result.index),
         )
         if result.recording is not None:
-            packed = result.recording
+            packed, codec = result.recording, "zlib"
+            if not packed.data:
+                packed, codec = replace(packed, sha256=packed.sha256[:CHECK_DIGITS]), AGAIN
             self._db.execute(
                 "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)",
-                (result.index, attempt, "zlib" if packed.data else AGAIN, packed.size, packed.sha256, packed.data),
+                (result.index, attempt, codec, packed.size, packed.sha256, packed.data),
             )
 
     def _attempt(

@@ -43,6 +43,7 @@ class Study:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         """The study file."""
+        self._known: tuple[tuple[str, int], tuple[dict[str, list[Any]], list[SettingColumn]]] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -173,7 +174,7 @@ class Study:
         from realtime_lab.sweep.frames import with_keys
 
         with reading(self.path) as reader:
-            trials, settings = reader.trials(), self._settings(reader)
+            trials, settings = self._keys(reader)
         number = self._number(trial, trials["key"])
         return with_keys(events_df(self.recording(number)), number, trials, settings)
 
@@ -377,7 +378,7 @@ class Study:
         from realtime_lab.sweep.frames import rows_frame
 
         with reading(self.path) as reader:
-            trials, settings, rows = reader.trials(), self._settings(reader), reader.rows(kind)
+            (trials, settings), rows = self._keys(reader), reader.rows(kind)
         return self._sound(lambda: rows_frame(kind, rows, trials, settings))
 
     def _billing(self, reader: StudyReader, prices: PriceTable | None) -> Billing:
@@ -385,8 +386,15 @@ class Study:
         from realtime_lab.sweep.prices import load_prices
 
         told = [reader.json(name) for name in ("plan", "axes", "settings")]
-        trials, effective, table = reader.trials(), reader.effective(), prices or load_prices()
+        (trials, _), effective, table = self._keys(reader), reader.effective(), prices or load_prices()
         return self._sound(lambda: billing_of(table, trials, effective, asked_models(*told)))
+
+    def _keys(self, reader: StudyReader) -> tuple[dict[str, list[Any]], list[SettingColumn]]:
+        """Keys and settings of the trials, read again only when a result has come in since; states may be older."""
+        version = reader.version()
+        if self._known is None or self._known[0] != version:
+            self._known = version, (reader.trials(), self._settings(reader))
+        return self._known[1]
 
     def _settings(self, reader: StudyReader) -> list[SettingColumn]:
         from realtime_lab.sweep.frames import setting_columns

@@ -122,11 +122,11 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def join(parts: Sequence[pa.Table]) -> pa.Table:
     """The rows of several tables of one kind in plan order, each trial's rows in their own order."""
-    whole = pa.concat_tables(parts).combine_chunks()
+    whole = pa.concat_tables(parts)
     numbers = whole["trial_number"].to_numpy()
     if (numbers[1:] >= numbers[:-1]).all():
         return whole
-    return whole.take(pa.array(np.argsort(numbers, kind="stable")))
+    return whole.combine_chunks().take(pa.array(np.argsort(numbers, kind="stable")))
 
 
 def empty_table(kind: str) -> pa.Table:

@@ -1,0 +1,49 @@
+"""How long a new process takes to import the package, and to draw the first plot of a stored study."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from realtime_lab.audio import load_scripts
+from realtime_lab.bench.values import Figure
+from realtime_lab.bench.workload import BASE
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.sweep import SweepPlan, run_sweep
+
+__all__ = ["measure"]
+
+_IMPORT = "import realtime_lab as rl; rl.SweepPlan"
+_PLOT = """import sys, realtime_lab as rl
+rl.plots.tradeoff(rl.Study.open(sys.argv[1])).figure.savefig(sys.argv[2])"""
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Import the package and draw a plot, each in processes of their own; the fastest of a few counts."""
+    rounds = 2 if quick else 5
+    bare_s, package_s = (min(_seconds(code) for _ in range(rounds)) for code in ("pass", "import realtime_lab"))
+    with tempfile.TemporaryDirectory() as folder:
+        store, picture = Path(folder) / "s.sqlite", Path(folder) / "p.png"
+        plan = SweepPlan(BASE, {"silence_duration_ms": [200, 400, 700, 1000]}, load_scripts("orders"))
+        run_sweep(plan, store=store, workers=0, progress=False)
+        plot_s = min(_seconds(_PLOT, str(store), str(picture)) for _ in range(rounds))
+    return [
+        Figure(name="import", value=package_s - bare_s, unit="s", better="lower", target=0.3),
+        Figure(name="first plot", value=plot_s, unit="s", better="lower", target=3.0, note="20 trials, Python's start"),
+    ]
+
+
+def _seconds(code: str, *words: str) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RealtimeLabError(f"a new process failed: {done.stderr.strip().splitlines()[-1:]}")
+    return time.perf_counter() - began

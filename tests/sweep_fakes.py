@@ -57,6 +57,27 @@ def instant(task: TrialTask) -> TrialResult:
     return TrialResult(task.index, "complete", pack_recording(recording), rows, effective)
 
 
+def depth(setting) -> float:
+    """How far a setting is from the best one there is."""
+    if "eagerness" in setting:
+        return 1.5
+    return abs(setting["silence_duration_ms"] - 500) / 1000 + abs(setting["threshold"] - 0.5)
+
+
+def valley(task: TrialTask) -> TrialResult:
+    """A session that waits and is cut off the more, the farther its setting is from the best one."""
+    detection = task.config.get("turn_detection")
+    far = 1.5
+    if detection.type == "server_vad":
+        far = depth({"silence_duration_ms": detection.silence_duration_ms, "threshold": detection.threshold})
+    turns = [
+        {"turn": n, "outcome": "answered", "cut": False, "response_latency_ms": 1000.0 + 500.0 * far, "n_holds": 100,
+         "n_cut_holds": int(50 * far)}
+        for n in range(2)
+    ]  # fmt: skip
+    return TrialResult(task.index, "complete", None, {"turns": turns, "trials": [{"n_turns": 2}]})
+
+
 def slow(task: TrialTask) -> TrialResult:
     """A session that takes 20 ms."""
     time.sleep(0.02)

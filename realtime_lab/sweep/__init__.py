@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.confirm import Confirm
     from realtime_lab.sweep.confirmed import Confirmation, confirm_best, confirming_best
     from realtime_lab.sweep.estimate import Estimate
+    from realtime_lab.sweep.optimizing import optimize
     from realtime_lab.sweep.plan import SweepPlan, Trial
     from realtime_lab.sweep.pool import WorkerPool
     from realtime_lab.sweep.prices import load_prices
@@ -50,6 +51,7 @@ __all__ = [
     "counterfactual",
     "fit_profile",
     "load_prices",
+    "optimize",
     "prediction_errors",
     "run_stages",
     "run_sweep",
@@ -62,6 +64,7 @@ _NAMES_OF = {
     "confirm": ("Confirm",),
     "confirmed": ("Confirmation", "confirm_best", "confirming_best"),
     "estimate": ("Estimate",),
+    "optimizing": ("optimize",),
     "plan": ("SweepPlan", "Trial"),
     "pool": ("WorkerPool",),
     "prices": ("load_prices",),

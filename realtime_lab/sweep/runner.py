@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,14 +21,14 @@ from queue import Empty, SimpleQueue
 
 from realtime_lab.analysis.cost import PriceTable
 from realtime_lab.audio.vad_cache import VadCache, cache_folder
-from realtime_lab.config import treatment, treatment_reason
+from realtime_lab.config import SessionConfig, treatment, treatment_reason
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes
 from realtime_lab.sweep.limits import Limits
-from realtime_lab.sweep.plan import SweepPlan, Trial
+from realtime_lab.sweep.plan import Setting, SweepPlan, Trial
 from realtime_lab.sweep.pool import WorkerStartError
 from realtime_lab.sweep.prices import load_prices
 from realtime_lab.sweep.progress import Progress, ProgressDisplay, ProgressMeter
@@ -66,6 +66,7 @@ def start_sweep(
     max_seconds: float | None = None,
     keep_recordings: bool = True,
     prices: PriceTable | None = None,
+    only: Sequence[Setting | SessionConfig] | None = None,
 ) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
@@ -87,6 +88,7 @@ def start_sweep(
             and a session is held again when its recording is asked for. Live recordings and those of sessions that
             failed are always kept.
         prices: What costs are computed with; None: the shipped price table.
+        only: Settings to run now, as `SweepPlan.only` takes them; the others stay planned. None: all.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
@@ -113,13 +115,14 @@ def start_sweep(
     if budget is not None and max_usd is None:  # it is spent by the second, however long that takes
         limits = Limits(max_trials)
     check_recorded(plan, targets, trials)
+    wanted = None if only is None else _wanted(plan, only)
     path = Path(store) if store is not None else _default_store(plan, targets)
     writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
         if budget is not None:
             count_earlier(path, budget)
         lanes = open_lanes(workers, executor)
-        return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits, keep_recordings)
+        return SweepRun(plan, targets, trials, writer, lanes, progress, run, budget, limits, keep_recordings, wanted)
     except BaseException:
         writer.close(compact=False)
         raise
@@ -139,6 +142,7 @@ def run_sweep(
     max_seconds: float | None = None,
     keep_recordings: bool = True,
     prices: PriceTable | None = None,
+    only: Sequence[Setting | SessionConfig] | None = None,
 ) -> Study:
     """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
 
@@ -148,13 +152,19 @@ def run_sweep(
         RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
     given = (plan, target, store, workers, executor, progress, allow_unmodelled, run)
-    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices).result()
+    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices, only).result()
 
 
 def _check_workers(workers: object) -> None:
     if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0):
         return
     raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
+
+
+def _wanted(plan: SweepPlan, only: Sequence[Setting | SessionConfig]) -> frozenset[int]:
+    """Which of the plan's own configurations are meant, by their identity, which trials share."""
+    texts = {config.to_json() for config in plan.only(*only).configs}
+    return frozenset(id(config) for config in plan.configs if config.to_json() in texts)
 
 
 def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
@@ -195,6 +205,7 @@ class SweepRun:
         budget: Budget | None = None,
         limits: Limits | None = None,
         keep_recordings: bool = True,
+        wanted: Collection[int] | None = None,
     ) -> None:
         self.study = Study(writer.path)
         """The study, which can be read while it grows."""
@@ -205,6 +216,8 @@ class SweepRun:
         self._writer, self._lanes, self._run = writer, lanes, run
         self._show, self._keep = progress, keep_recordings
         unfinished = writer.unfinished()
+        if wanted is not None:
+            unfinished = [number for number in unfinished if id(trials[number].config) in wanted]
         places = ((n, trials[n].block, (trials[n].script_id, trials[n].condition.name)) for n in unfinished)
         at_once = min((target.sessions for target in targets if isinstance(target, Live)), default=None)
         self._schedule = Schedule(places, len(lanes), at_once)
@@ -213,7 +226,7 @@ class SweepRun:
         self._limits = limits or Limits()
         self._sent, self._unsent = 0, 0
         self._budget, self._left_out = budget, 0
-        held = sum(trial.gap is None for trial in trials)
+        held = sum(trial.gap is None and (wanted is None or id(trial.config) in wanted) for trial in trials)
         self._meter = ProgressMeter(held, held - len(unfinished))
         self._flying: dict[Future[BatchResult], _Task] = {}
         self._returned: SimpleQueue[Future[BatchResult]] = SimpleQueue()

@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtime_lab.errors import PlanError, Problem, RealtimeLabError
+from realtime_lab.errors import PlanError, Problem
+from realtime_lab.sweep.front import front_settings
 from realtime_lab.sweep.plan import Setting, SweepPlan
 from realtime_lab.sweep.runner import run_sweep
 from realtime_lab.sweep.study import Study
 from realtime_lab.sweep.worker import RunTrial, run_trial
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from realtime_lab.sweep.confirm import Confirm
 
-__all__ = ["Stages", "confirming_plan", "confirming_store", "front_settings", "run_stages"]
-
-_WAITS = ("response_latency_ms", "endpoint_delay_ms")
-"""What a caller waits, the better measure first."""
+__all__ = ["Stages", "confirming_plan", "confirming_store", "run_stages"]
 
 
 @dataclass(frozen=True)
@@ -120,47 +116,6 @@ def _affordable(plan: SweepPlan, confirm: Confirm) -> int:
         allowed = f"{2 * each:.2f} USD or more: a setting is estimated at {each:.2f} USD, and the control is one"
         raise PlanError([Problem("confirm.max_usd", confirm.max_usd, allowed)])
     return count
-
-
-def front_settings(study: Study) -> tuple[dict[str, Any], ...]:
-    """Settings that no other beats in both the cut-off rate and the median wait, conditions pooled; quickest first.
-
-    The wait is the response latency, or the endpoint delay where a study has no responses.
-
-    Raises:
-        RealtimeLabError: If no setting has both.
-    """
-    from realtime_lab.analysis.choice_groups import plain_cell
-    from realtime_lab.sweep.chosen import swept_settings
-
-    known = swept_settings(study)
-    names = list(known[0].cells)
-    points = _points(study.turns_df(), names)
-    if points.empty:
-        raise RealtimeLabError(f"{study.path} has no front: no setting has both a cut-off rate and a latency")
-    least, found = np.inf, []
-    for row in points.sort_values(["wait_ms", "cutoff_rate"]).to_dict("records"):
-        if row["cutoff_rate"] < least:
-            least = row["cutoff_rate"]
-            cells = {name: plain_cell(row[name]) for name in names}
-            found.append(next(one.setting for one in known if one.cells == cells))
-    return tuple(found)
-
-
-def _points(turns: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Cut-off rate and plain median wait of every setting that has both; a missed turn waits for ever.
-
-    No interval is asked for here, so a few turns are enough.
-    """
-    wait = next((name for name in _WAITS if turns[name].notna().any()), _WAITS[-1])
-    waited = turns[wait].astype("Float64").mask(turns["outcome"] == "missed", np.inf)
-    rows = turns[[*names, "n_holds", "n_cut_holds"]].assign(wait_ms=waited)
-    groups = rows.groupby(names, dropna=False, sort=False)
-    totals = groups[["n_holds", "n_cut_holds"]].sum()
-    points = totals.assign(wait_ms=groups["wait_ms"].median())
-    points["cutoff_rate"] = points["n_cut_holds"] / points["n_holds"].where(points["n_holds"] > 0)
-    known = points["cutoff_rate"].notna() & (points["wait_ms"] < np.inf).fillna(False)
-    return points[known].reset_index()
 
 
 def _spread(front: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -79,6 +79,7 @@ def table_of(kind: str, rows: Iterable[tuple[int, int, Mapping[str, Any]]]) -> p
 
 def batch(kind: str, table: pa.Table) -> tuple[str, int, str, bytes]:
     """What a study stores of a table: (kind, rows, SHA-256 in hex, compressed Arrow IPC stream)."""
+    table = table.combine_chunks()  # one record batch: each has a header with every column
     lean = pa.table({name: _lean(table[name]) for name in table.column_names})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, lean.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
@@ -113,7 +114,7 @@ def from_bytes(kind: str, data: bytes, sha256: str) -> pa.Table:
 def _lean(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column as it is stored: texts that recur stand once, and rows name them by number."""
     recurs = pa.types.is_string(column.type) and pc.count_distinct(column).as_py() * _RECURS <= len(column)
-    return column.combine_chunks().dictionary_encode() if recurs else column
+    return column.dictionary_encode() if recurs else column
 
 
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -130,7 +130,7 @@ class Study:
         from realtime_lab.sweep.frames import rows_frame
 
         with reading(self.path) as reader:
-            trials, settings, rows = reader.trials(), self._settings(reader), reader.rows("responses")
+            (trials, settings), rows = self._keys(reader), reader.rows("responses")
             billing = self._billing(reader, prices)
         return self._sound(lambda: rows_frame("responses", rows, trials, settings, billing))
 

@@ -84,6 +84,12 @@ def slow(task: TrialTask) -> TrialResult:
     return instant(task)
 
 
+def slow_logged(task: TrialTask) -> TrialResult:
+    """A session that takes 20 ms and leaves a line in $SWEEP_LOG when it ends."""
+    time.sleep(0.02)
+    return logged(task)
+
+
 def endless(task: TrialTask) -> TrialResult:
     """A session that never ends."""
     time.sleep(3600)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from typing import Any, Protocol
 
 from realtime_lab.sweep.pool import WorkerPool, usable_cores
 
-__all__ = ["Lanes", "open_lanes"]
+__all__ = ["Lanes", "open_lanes", "was_lost"]
+
+_LOST_BY_NAME = frozenset(("KilledWorker", "CommClosedError", "FutureCancelledError", "FutureLostError"))
+"""What Dask's clusters raise, which are not the standard library's errors and need not be installed here."""
 
 
 class Lanes(Protocol):
@@ -37,6 +40,16 @@ def open_lanes(workers: int | None, executor: Executor | None) -> Lanes:
     if executor is not None:
         return _ForeignLanes(executor, workers)
     return _InProcess() if workers == 0 else _Workers(workers or usable_cores())
+
+
+def was_lost(error: BaseException) -> bool:
+    """Whether a batch's worker died, or never got to it, so that nobody knows how far it came."""
+    if isinstance(error, (BrokenExecutor, CancelledError)):
+        return True
+    return any(
+        kind.__name__ in _LOST_BY_NAME and kind.__module__.partition(".")[0] == "distributed"
+        for kind in type(error).__mro__
+    )
 
 
 class _Workers:

@@ -13,7 +13,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteErro
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
-from realtime_lab.sweep.lanes import Lanes, open_lanes
+from realtime_lab.sweep.lanes import Lanes, open_lanes, was_lost
 from realtime_lab.sweep.limits import Limits
 from realtime_lab.sweep.plan import Setting, SweepPlan, Trial
 from realtime_lab.sweep.pool import WorkerStartError
@@ -424,12 +424,12 @@ class SweepRun:
         task = self._flying.pop(future)
         try:
             batch = future.result()
-        except (BrokenExecutor, CancelledError) as error:
+        except (Exception, CancelledError) as error:
             self._schedule.back(len(task.trials))
-            self._settle_lost(task, error)
-            return
-        except Exception as error:  # the batch could not be run or sent back at all
-            self._schedule.back(len(task.trials))
+            if was_lost(error):
+                self._settle_lost(task, error)
+                return
+            # The batch could not be run or sent back at all.
             line = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             self._store(task, [TrialResult(number, "failed", error=line) for number in task.trials])
             return

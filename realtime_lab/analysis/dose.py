@@ -228,7 +228,7 @@ def dose_response(
 
     Args:
         source: A study or a turns frame.
-        condition: The acoustic condition; None: the first there is; "all": every one, units never crossing them.
+        condition: The acoustic condition; None: clean, else the first there is; "all": every one, each by itself.
         trials: The trials frame, for what the server made of what it was asked; a study's own by default.
         seed: Decides the resamples.
 

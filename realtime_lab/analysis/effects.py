@@ -39,7 +39,7 @@ def main_effects(
     Args:
         source: A study or a turns frame.
         metric: Column of the summary.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Returns:
@@ -80,7 +80,7 @@ def interaction(
         x: The one setting.
         y: The other.
         metric: Column of the summary.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Returns:

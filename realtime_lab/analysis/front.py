@@ -53,7 +53,7 @@ def pareto(
     Args:
         source: A study or a turns frame.
         metrics: Columns of the summary; None: latency, cutoff rate, WER and cost, as far as there are any.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Returns:
@@ -117,7 +117,7 @@ def operating_points(
         at: The limits.
         latency: Column of the summary that should be low.
         limit: Column of the summary that is limited.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Returns:

@@ -101,7 +101,7 @@ def grid_of(source: HasFrames | pd.DataFrame, condition: str | None = None, seed
 
     Args:
         source: A study or a turns frame.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Raises:

@@ -75,7 +75,7 @@ def plan_power(
         rate: Without a pilot: the rate that is to be improved on.
         power: Chance of seeing it.
         comparisons: How many comparisons are made at once (Bonferroni).
-        condition: The acoustic condition of the pilot; None: the first there is.
+        condition: The acoustic condition of the pilot; None: clean, else the first there is.
         seed: Decides the resamples.
 
     Raises:

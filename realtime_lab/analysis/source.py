@@ -39,5 +39,8 @@ def frames_of(source: HasFrames | pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def first_condition(turns: pd.DataFrame) -> str:
-    """The first acoustic condition there is, which is the plan's first; "all" where nobody says."""
-    return "all" if "condition" not in turns.columns else str(turns["condition"].astype("string").fillna("").iloc[0])
+    """The acoustic condition to look at first: clean, else the first there is; "all" where nobody says."""
+    if "condition" not in turns.columns:
+        return "all"
+    names = turns["condition"].astype("string").fillna("")
+    return "clean" if (names == "clean").any() else str(names.iloc[0])

@@ -130,7 +130,7 @@ def aa_check(
     Args:
         source: A study or a turns frame.
         metric: Column of the summary that should be low.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         rounds: How many shuffles.
         seed: Decides the shuffles and the resamples.
 

@@ -41,7 +41,7 @@ def versus(
         source: A study or a turns frame.
         control: Swept values of the one to compare with, as the frames hold them.
         metric: Column of the summary.
-        condition: The acoustic condition; None: the first there is; "all": pooled.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
     Returns:

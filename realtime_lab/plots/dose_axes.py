@@ -59,7 +59,7 @@ def dose(
         ax: Where to draw; None: a new figure.
         setting: The swept setting; None: the first.
         metric: What it should move; None: what it should move first of all.
-        condition: The acoustic condition; None: the first there is.
+        condition: The acoustic condition; None: clean, else the first there is.
 
     Returns:
         The axes.

@@ -58,7 +58,7 @@ def effects(
         source: A study or a turns frame.
         ax: Where to draw; None: a new figure.
         metric: Column of the summary.
-        condition: The acoustic condition; None: the first there is.
+        condition: The acoustic condition; None: clean, else the first there is.
 
     Returns:
         The axes.
@@ -134,7 +134,7 @@ def interactions(
         metric: Column of the summary.
         x: The setting along the bottom; None: the first that varies.
         y: The setting up the side; None: the next that varies.
-        condition: The acoustic condition; None: the first there is.
+        condition: The acoustic condition; None: clean, else the first there is.
 
     Returns:
         The axes.

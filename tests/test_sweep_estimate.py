@@ -24,7 +24,7 @@ def bill(plan, folder):
         ({"output_modalities": ["text"]}, {"silence_duration_ms": [200, 700]}, ORDERS[:2], {}),
         ({}, {"max_output_tokens": [64, "inf"], "output_modalities": [["audio"], ["text"]]}, ORDERS[:1], {}),
         ({"transcription": {"model": "gpt-4o-transcribe"}}, {"threshold": [0.3, 0.7]}, ORDERS[1:2], {}),
-        ({}, {"silence_duration_ms": [300]}, ORDERS[:1], {"conditions": [rl.babble(snr_db=3)], "repeats": 24}),
+        ({}, {"silence_duration_ms": [300]}, ORDERS[:1], {"conditions": [rl.babble(snr_db=3)], "repeats": 80}),
     ],
     ids=["audio", "text", "limits", "transcribed", "babble"],
 )

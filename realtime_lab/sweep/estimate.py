@@ -19,6 +19,7 @@ import numpy as np
 from realtime_lab.analysis.cost import PriceTable, response_usd, transcription_usd, usage_of
 from realtime_lab.analysis.responses import USAGE_NAMES
 from realtime_lab.analysis.rows import session_rows
+from realtime_lab.errors import MissingExtraError
 from realtime_lab.session import Mocked, Stage, Target, run_session
 from realtime_lab.sweep.costs import model_of, price_of
 from realtime_lab.sweep.lengths import script_ms
@@ -120,12 +121,15 @@ def _paid(plan: SweepPlan, target: Target, like: Mocked, prices: PriceTable) -> 
     """Estimate by mocked sessions."""
     trials, lengths = plan.trials_for(like), {script.id: script_ms(script) for script in plan.scripts}
     sample, tally = _sample(trials, lengths), _Tally()
-    for trial, recording in _sessions(plan, sample, like):
-        if recording.header.outcome != "complete":
-            tally.refused = recording.header.failure or "a mocked session failed"
-            continue
-        rows = session_rows(recording)
-        tally.add(rows, _usd(rows, trial, target, prices))
+    try:
+        for trial, recording in _sessions(plan, sample, like):
+            if recording.header.outcome != "complete":
+                tally.refused = recording.header.failure or "a mocked session failed"
+                break
+            rows = session_rows(recording)
+            tally.add(rows, _usd(rows, trial, target, prices))
+    except MissingExtraError as error:
+        tally.refused = str(error)
     if tally.refused:
         note = f"the mocked server, which estimates are made with, refuses some of it: {tally.refused:.200}"
         return Estimate(len(trials), _free(plan).audio_minutes, paid=True, note=note)

@@ -197,6 +197,12 @@ def serve(
     ] = "documented",
     seed: Annotated[int, typer.Option(min=0, help="Decides what its sessions draw.")] = 0,
     key_env: Annotated[str | None, typer.Option(help="Environment variable with the only key to accept.")] = None,
+    transcriber: Annotated[
+        str | None,
+        typer.Option(
+            help="whisper, a folder of Whisper weights, or simulated: none.", show_default="what is installed"
+        ),
+    ] = None,
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Print what it does of the protocol, with the test of each, and end.")
     ] = False,
@@ -210,7 +216,7 @@ def serve(
     from realtime_lab.server.command import serve_until_interrupted
 
     with _plain_ends():
-        serve_until_interrupted(port, profile, seed, key_env, typer.echo)
+        serve_until_interrupted(port, profile, seed, key_env, transcriber, typer.echo)
 
 
 @app.command()

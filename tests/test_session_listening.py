@@ -1,6 +1,7 @@
 """The server hears real audio: from bytes and from remembered probabilities alike, and other sounds differently."""
 
 import base64
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,9 @@ from realtime_lab.protocol import event_type
 from realtime_lab.protocol import events as ev
 from realtime_lab.resources import data_path
 from realtime_lab.server import PROFILES, Engine
+from realtime_lab.server.heard import HeardFrames
+from realtime_lab.server.hearing import RecognisingTranscriber
+from realtime_lab.server.recogniser import Recogniser
 from realtime_lab.server.transcribing import Recognition
 from realtime_lab.session import Stage, mocked, run_session
 
@@ -37,8 +41,10 @@ QUICK_TO_END = replace(HARD_OF_HEARING, onset_late_ms=96, offset_late_ms=32)
         (clean(), "audio/pcma", PLAIN, "near_field"),
     ],
 )
-def test_cached_and_uncached_runs_give_equal_events(condition, format_type, profile, reduction):
-    """One run takes probabilities passage by passage, the other hears every appended byte: same events and times."""
+def test_cached_and_uncached_runs_give_equal_events(condition, format_type, profile, reduction, monkeypatch):
+    """One run takes probabilities and samples passage by passage, the other hears every appended byte: same events,
+    times and transcripts, though a transcript here changes with every bit of the samples."""
+    monkeypatch.setattr("realtime_lab.session.virtual.find_recogniser", lambda name: Recogniser(Fingerprint(), None))
     script, stage = load_scripts("orders")[0], Stage()
     config = SessionConfig(
         model="gpt-realtime",
@@ -55,16 +61,17 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type, prof
 
 def heard_from_bytes(recording, stage, format_type, profile):
     """The server events of a fresh engine that is sent the recording's audio as appends, and its client events."""
-    engine = Engine(profile, recording.header.seed, model="gpt-realtime")
-    engine.transcribing.transcriber = Echo(recording)
+    heard = HeardFrames()
+    transcriber = RecognisingTranscriber(Recogniser(Fingerprint(), None), heard)
+    engine = Engine(profile, recording.header.seed, model="gpt-realtime", transcriber=transcriber, heard=heard)
     engine.start(-2 * profile.event_ms)
     steps = [(entry.t_ms, 1, entry.event) for entry in recording.events if entry.direction == "client"]
     steps += [((k + 1) * FRAME_MS, 0, append) for k, append in enumerate(appends(recording, stage, format_type))]
-    heard = []
+    said = []
     for t_ms, audio_last, event in sorted(steps, key=lambda step: step[:2]):
-        heard += engine.take_due(t_ms if audio_last else np.nextafter(t_ms, -np.inf))
+        said += engine.take_due(t_ms if audio_last else np.nextafter(t_ms, -np.inf))
         engine.receive(event, t_ms)
-    return heard + engine.take_due(recording.events[-1].t_ms)
+    return said + engine.take_due(recording.events[-1].t_ms)
 
 
 def appends(recording, stage, format_type):
@@ -77,18 +84,13 @@ def appends(recording, stage, format_type):
         yield ev.InputAudioAppend(audio=base64.b64encode(audio[start : start + size]).decode())
 
 
-class Echo:
-    """Gives back the transcripts of a recording, in the order of its items."""
+class Fingerprint:
+    """A SpeechModel that writes down a hash of what it hears."""
 
-    name = "echo"
+    name = "fingerprint"
 
-    def __init__(self, recording):
-        done = [entry.event for entry in recording.events if isinstance(entry.event, ev.TranscriptionCompleted)]
-        self.transcripts = [event.transcript for event in sorted(done, key=lambda event: event.item_id)]
-
-    def begin(self, start_ms, end_ms, asked):
-        said = Recognition(self.name, self.transcripts.pop(0))
-        return lambda: said
+    def recognise(self, samples, asked):
+        return Recognition(self.name, hashlib.sha256(samples.tobytes()).hexdigest())
 
 
 def seconds(pcm):

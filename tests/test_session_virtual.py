@@ -10,8 +10,9 @@ from realtime_lab.protocol import check_order
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import recording_to_bytes
 from realtime_lab.server import PROFILES
-from realtime_lab.session import run_session
+from realtime_lab.session import mocked, run_session
 
+SIMULATED = mocked(transcriber="simulated")
 ONE_TURN = ((0, 30),)
 HELD_TURN = ((0, 30), (45, 60))
 """Speech, a hold of 15 frames (480 ms), speech."""
@@ -146,7 +147,7 @@ def test_silence_after_a_response_triggers_the_idle_timeout():
 def test_the_transcript_is_the_words_spoken_in_the_committed_span():
     """Cut in the hold after 30 of 45 speech frames: four of six words, then two."""
     script = spoken_script("a b c d e f")
-    recording = run_session(config(200), script, stage=tone_stage(script, HELD_TURN))
+    recording = run_session(config(200), script, SIMULATED, stage=tone_stage(script, HELD_TURN))
     texts = [event.transcript for _, event in events_of(recording, ev.TranscriptionCompleted)]
     assert texts == ["a b c d", "e f"]
     assert recording.header.engine["transcription"].startswith("simulated")
@@ -154,7 +155,7 @@ def test_the_transcript_is_the_words_spoken_in_the_committed_span():
 
 def test_without_reference_text_transcription_fails_by_name():
     script = spoken_script(None)
-    recording = run_session(config(), script, stage=tone_stage(script, ONE_TURN))
+    recording = run_session(config(), script, SIMULATED, stage=tone_stage(script, ONE_TURN))
     (_, failed) = events_of(recording, ev.TranscriptionFailed)[0]
     assert failed.error["code"] == "transcription_unavailable"
 
@@ -171,7 +172,7 @@ def test_semantic_vad_without_an_estimate_is_refused_by_the_name_of_the_extra():
     script = spoken_script("one")
     semantic = SessionConfig(model="gpt-realtime", turn_detection={"type": "semantic_vad"})
     with pytest.raises(MissingExtraError, match="whisper") as caught:
-        run_session(semantic, script, stage=tone_stage(script, ONE_TURN))
+        run_session(semantic, script, SIMULATED, stage=tone_stage(script, ONE_TURN))
     assert caught.value.extra == "whisper"
 
 

@@ -273,6 +273,7 @@ TRIALS = (
     _text("reference_source", "who says where speech is"),
     _text("vad", "voice-activity detector that answered, with its version"),
     _text("transcription_engine", "what transcribed, with its version"),
+    _text("segments", "spans a mocked server recognised: equal names, equal samples and equal questions"),
     _text("profile", "latency profile of a mocked server"),
     _text("differences", "where the configuration the server reported is not what was asked; null: nowhere"),
     Column("audio_s", "float", "audio appended", "s"),

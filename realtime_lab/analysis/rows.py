@@ -97,6 +97,7 @@ def _trial_row(view: SessionView, responses: list[Row]) -> Row:
         reference_source=header.reference_source,
         vad=header.engine.get("vad"),
         transcription_engine=header.engine.get("transcription"),
+        segments=" ".join(header.segments) or None,
         profile=header.engine.get("profile"),
         differences=_differences(header.requested, header.effective),
         audio_s=view.recording.audio_ms / 1000.0,

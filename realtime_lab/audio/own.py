@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
+from realtime_lab.audio.file_cache import cache_folder
 from realtime_lab.audio.files import audio_channels, read_audio
 from realtime_lab.audio.labels import Label, checked_labels, load_labels
 from realtime_lab.audio.own_speech import MIN_PAUSE_MS, padded_to_grid, speech_intervals
@@ -26,7 +27,7 @@ from realtime_lab.audio.own_texts import Texts, read_texts, texts_of_turns
 from realtime_lab.audio.own_turns import SpokenTurn, flagged, turns_by_agent, turns_by_pauses
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, Interval, pcm_key, samples_to_ms
 from realtime_lab.audio.script import Clip, ReferenceSource, Script, Segment, Timing, Turn
-from realtime_lab.audio.vad_cache import VadCache, cache_folder
+from realtime_lab.audio.vad_cache import VadCache
 from realtime_lab.errors import ConfigError, Problem, ScriptError
 
 __all__ = ["MAX_SCRIPT_MS", "OwnOptions", "audio_files", "load_own"]

@@ -38,12 +38,13 @@ from realtime_lab.config.rules import tracing_change
 from realtime_lab.config.session import Session
 from realtime_lab.config.session_config import SessionConfig
 from realtime_lab.config.shape import LOGPROBS
-from realtime_lab.config.treatment import Treatment
+from realtime_lab.config.treatment import NEEDS_RECOGNISER, Treatment
 from realtime_lab.config.wire import Shape
 
 __all__ = [
     "FIELDS",
     "LOGPROBS",
+    "NEEDS_RECOGNISER",
     "Audio",
     "AudioFormat",
     "AudioInput",

@@ -27,8 +27,8 @@ def _ignored(reason: str) -> Treated:
 
 
 _FORMAT = _modelled("audio is decoded from and encoded to this format, losses included")
-_RECOGNISER = _ignored("transcripts are the words of the reference: no recogniser listens")
-_GUIDANCE = _RECOGNISER
+_RECOGNISER = _ignored("one recogniser stands in for every model; a name decides usage, deltas and who gives logprobs")
+_LISTS = _ignored("the recogniser takes one language and a prompt, no lists")
 _TOOLS = _approximated("functions are called at a stated rate, with arguments drawn from their schemas")
 _TRACING = _ignored("there is no vendor whose log it could steer")
 _TRUNCATION = _ignored("the mocked conversation never outgrows its model")
@@ -51,11 +51,11 @@ TREATED: dict[str, Treated] = {
     "audio.input.noise_reduction.strength": _ignored("each kind has one strength"),
     "audio.input.transcription": _modelled("on or off: transcription events are sent, or none"),
     "audio.input.transcription.model": _RECOGNISER,
-    "audio.input.transcription.language": _GUIDANCE,
-    "audio.input.transcription.prompt": _GUIDANCE,
-    "audio.input.transcription.languages": _GUIDANCE,
-    "audio.input.transcription.keywords": _GUIDANCE,
-    "audio.input.transcription.delay": _RECOGNISER,
+    "audio.input.transcription.language": _approximated("told to Whisper; weights that do not know it refuse"),
+    "audio.input.transcription.prompt": _approximated("Whisper takes it for what was said before"),
+    "audio.input.transcription.languages": _LISTS,
+    "audio.input.transcription.keywords": _LISTS,
+    "audio.input.transcription.delay": _ignored("a transcript's delay is the profile's"),
     _TD: _modelled("server_vad runs a real voice activity detector; null leaves turns to the client"),
     f"{_TD}.type": _modelled("server_vad and null; semantic_vad is approximated"),
     f"{_TD}.threshold": _modelled("compared with a real detector's speech probability, frame by frame"),
@@ -70,7 +70,7 @@ TREATED: dict[str, Treated] = {
     "audio.output.format.rate": _modelled("the one rate there is"),
     "audio.output.voice": _VOICE,
     "audio.output.speed": _modelled("shortens or lengthens the audio of a response"),
-    "include": _ignored("log-probabilities are a recogniser's, and the mocked server has none: they are null"),
+    "include": _modelled("the recogniser's own log-probabilities, of every token, when they are asked for"),
     "max_output_tokens": _modelled("a response longer than this ends incomplete"),
     "tools": _TOOLS,
     "tool_choice": _TOOLS,
@@ -93,5 +93,7 @@ TREATED: dict[str, Treated] = {
     "temperature": _ignored("response length and latency are drawn from fixed distributions"),
 }
 """One entry for each field of `FIELDS`."""
+NEEDS_RECOGNISER = frozenset({"audio.input.transcription.language", "audio.input.transcription.prompt", "include"})
+"""Fields that are treated so by a server with a recogniser, and ignored by one that gives back the script's words."""
 SEMANTIC_VAD = _SEMANTIC
 """How a session with semantic_vad is treated, whatever else its turn detection says."""

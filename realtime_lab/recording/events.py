@@ -91,6 +91,8 @@ class Header(Struct, frozen=True, kw_only=True):
     """The configuration the server last reported."""
     engine: dict[str, str] = {}
     """Names and versions of what answered: VAD, transcription, profile."""
+    segments: tuple[str, ...] = ()
+    """Names of what a mocked server recognised, in order: equal names, equal samples and equal questions."""
     outcome: Literal["complete", "failed", "cancelled"] = "complete"
     failure: str | None = None
     """Why the session failed, in one line."""

@@ -7,7 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
-from realtime_lab.errors import RealtimeLabError
+from realtime_lab.errors import ConfigError, RealtimeLabError
+from realtime_lab.server.hearing import default_transcriber, transcriber_problem
 from realtime_lab.server.profile_file import find_profile
 from realtime_lab.server.serve import RealtimeServer
 
@@ -15,7 +16,7 @@ __all__ = ["serve_until_interrupted"]
 
 
 def serve_until_interrupted(
-    port: int, profile: str, seed: int, key_env: str | None, say: Callable[[str], object]
+    port: int, profile: str, seed: int, key_env: str | None, transcriber: str | None, say: Callable[[str], object]
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -24,10 +25,13 @@ def serve_until_interrupted(
         profile: A shipped profile's name, or a profile file.
         seed: Decides what its sessions draw.
         key_env: Name of the environment variable that holds the only key to accept; None: any key, or none.
+        transcriber: "whisper", "simulated" (none), or a folder of Whisper weights; None: what is installed.
         say: Prints a line.
 
     Raises:
         ProfileError: If the profile is unknown or its file has mistakes.
+        MissingExtraError: If the transcriber needs the extra `whisper`, which is not installed.
+        ConfigError: If the transcriber is neither a name nor a folder of weights.
         RealtimeLabError: If the variable is not set, or the port cannot be listened on.
     """
     found = find_profile(profile)
@@ -36,7 +40,11 @@ def serve_until_interrupted(
         key = os.environ.get(key_env, "").strip()
         if not key:
             raise RealtimeLabError(f"--key-env {key_env}: no environment variable of that name is set")
-    server = RealtimeServer(found, seed, port, key)
+    chosen = default_transcriber() if transcriber is None else transcriber
+    problem = transcriber_problem(chosen)
+    if problem is not None:
+        raise ConfigError([problem])
+    server = RealtimeServer(found, seed, port, key, transcriber=chosen)
     asyncio.run(_hold(server, say))
 
 

@@ -95,6 +95,7 @@ _HEARD = _L + "test_cached_and_uncached_runs_give_equal_events"
 _FAILS = _R + "test_over_the_rate_limit_a_response_fails_with_nothing_used"
 _TAKEN = _I + "test_an_id_is_taken_until_its_item_is_deleted"
 _TRUNCATED = _I + "test_a_truncated_answer_keeps_what_was_heard_and_loses_its_text"
+_G = "tests/test_server_recogniser.py::"
 _WORDS = _W + "test_deltas_are_words_with_their_tokens_and_make_up_what_is_completed"
 
 _CLIENT = {
@@ -145,6 +146,8 @@ _FIELDS = {
     "audio.input.noise_reduction.type": _HEARD,
     "audio.input.transcription": _W + "test_nothing_is_transcribed_unless_the_session_asks",
     "audio.input.transcription.model": _W + "test_usage_is_tokens_or_seconds_by_model",
+    "audio.input.transcription.language": _G + "test_an_english_model_refuses_other_languages",
+    "audio.input.transcription.prompt": _G + "test_digital_silence_has_no_words_and_a_prompt_guides",
     _TD: _T + "test_without_turn_detection_the_client_commits_and_asks",
     f"{_TD}.type": _T + "test_changing_the_kind_of_turn_detection_starts_from_that_kinds_defaults",
     f"{_TD}.threshold": _V + "test_a_turn_nobody_hears_is_left_at_the_deadline",
@@ -191,6 +194,9 @@ _CODES = {
     "insufficient_quota": _R + "test_without_quota_every_response_fails",
     "session_expired": _R + "test_a_session_expires_with_an_error_and_says_nothing_more",
     "transcription_unavailable": _V + "test_without_reference_text_transcription_fails_by_name",
+    "language_not_supported": _G + "test_an_english_model_refuses_other_languages",
+    "audio_not_kept": _G + "test_audio_that_is_no_longer_kept_is_no_transcript_with_a_code",
+    "transcription_failed": _G + "test_a_recogniser_that_fails_on_its_thread_is_no_transcript_with_a_code",
     "beta_api_shape_disabled": _S + "test_the_beta_header_gets_an_error_frame_and_close_4000",
     "invalid_api_key": _S + "test_a_wrong_key_is_let_in_and_closed_with_3000",
 }

@@ -10,8 +10,10 @@ __all__ = ["EndOfTurn"]
 class EndOfTurn(Protocol):
     """Estimates from a stretch of the session's audio whether its speaker has finished."""
 
-    name: str
-    """What it is, with its version; stands in every row that rests on it."""
+    @property
+    def name(self) -> str:
+        """What it is, with its version; stands in every row that rests on it."""
+        ...
 
     def probability(self, start_ms: float, end_ms: float) -> float:
         """Probability that whoever speaks in [start_ms, end_ms) of audio time has finished at its end."""

@@ -23,6 +23,7 @@ from realtime_lab.protocol.codec import decode_client
 from realtime_lab.server.answering import Answering
 from realtime_lab.server.conversation import Conversation
 from realtime_lab.server.end_of_turn import EndOfTurn
+from realtime_lab.server.heard import HeardFrames
 from realtime_lab.server.input_buffer import InputBuffer
 from realtime_lab.server.item_requests import ItemRequests
 from realtime_lab.server.listening import FrameListener, Listening, Stretch
@@ -64,6 +65,7 @@ class Engine:
         opened_unix_s: Wall date of the session's start, for `expires_at` only.
         make_vad: Makes the detector for a sample rate, when audio comes as bytes.
         end_of_turn: The estimate that semantic_vad waits for; None: semantic_vad is refused.
+        heard: Keeps audio that comes as bytes, for those who listen to it again; None: it is not kept.
         intent: "transcription" for a session that only transcribes, as the connection's URL says.
     """
 
@@ -74,6 +76,7 @@ class Engine:
     opened_unix_s: int = 0
     make_vad: Callable[[int], FrameListener] = FrameVad
     end_of_turn: InitVar[EndOfTurn | None] = None
+    heard: HeardFrames | None = None
     intent: str | None = None
     settings: Settings = field(init=False)
     transcribing: Transcribing = field(init=False)
@@ -91,7 +94,7 @@ class Engine:
         self._conversation = Conversation()
         self.transcribing = Transcribing(self.settings, self._outbox, self._draws, transcriber)
         self._items = ItemRequests(self._conversation, self._outbox, self._draws)
-        self._listening = Listening(self.settings, self.make_vad)
+        self._listening = Listening(self.settings, self.make_vad, self.heard)
         self._answering = Answering(
             self.settings, self._conversation, self._outbox, self._draws, on_played=lambda t: self.turns.on_played(t)
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from realtime_lab.audio.g711 import decode_alaw, decode_ulaw
 from realtime_lab.audio.noise_reduction import FrameGate
 from realtime_lab.server.endpointing import FRAME_MS, Endpointer, EndpointRule, Track, Transition
+from realtime_lab.server.heard import HeardFrames
 from realtime_lab.server.settings import Settings
 
 __all__ = ["FrameListener", "Listening", "Stretch"]
@@ -48,10 +49,12 @@ class Listening:
     Args:
         settings: The session's configuration.
         make_vad: Makes the detector for a sample rate.
+        heard: Keeps what is heard; None: it is not kept.
     """
 
     settings: Settings
     make_vad: Callable[[int], FrameListener]
+    heard: HeardFrames | None = None
     endpointer: Endpointer = field(default_factory=lambda: Endpointer(EndpointRule(0.5, 500)))
     frames: int = 0
     """Whole frames heard."""
@@ -133,12 +136,18 @@ class Listening:
 
     def _hear_frame(self, raw: bytes) -> Transition | None:
         self.frames += 1
-        if self.settings.effective["audio"]["input"]["turn_detection"] is None:
+        listens = self.settings.effective["audio"]["input"]["turn_detection"] is not None
+        if self.heard is None and not listens:
+            return None
+        frame = self._cleaned(self._decode(raw))
+        if self.heard is not None:
+            self.heard.append(frame)
+        if not listens:
             return None
         if self._vad is None:
             self._vad = self.make_vad(self.settings.input_rate_hz())
         self.endpointer.frame = self.frames - 1
-        return self.endpointer.step(self._vad.feed(self._cleaned(self._decode(raw))))
+        return self.endpointer.step(self._vad.feed(frame))
 
     def _decode(self, raw: bytes) -> NDArray[np.int16]:
         if self._format == "audio/pcmu":

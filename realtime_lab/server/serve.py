@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,13 @@ from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES, encode
 from realtime_lab.protocol.items import AudioRef, ErrorDetail
 from realtime_lab.server.engine import Engine, FrameListener
+from realtime_lab.server.heard import HeardFrames
+from realtime_lab.server.hearing import (
+    PunctuationEndOfTurn,
+    RecognisingTranscriber,
+    default_transcriber,
+    find_recogniser,
+)
 from realtime_lab.server.http import Reply, Request, answer, refusal, wrong_key
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.server.secrets import ClientSecrets
@@ -58,6 +66,8 @@ class RealtimeServer:
         port: Where it listens; 0: any free port.
         key: The only API key it takes; None: any, or none.
         same_seed: Give every session the seed itself, so that each is like the one on the virtual clock.
+        transcriber: "whisper" or a folder of Whisper weights; "simulated": nothing, as no script says what is spoken.
+            Default: "whisper" where the extra is installed.
     """
 
     profile: Profile = field(default_factory=lambda: PROFILES["documented"])
@@ -65,6 +75,7 @@ class RealtimeServer:
     port: int = 0
     key: str | None = field(default=None, repr=False)
     same_seed: bool = False
+    transcriber: str = field(default_factory=default_transcriber)
     sessions: int = field(default=0, init=False)
     """How many sessions were opened so far."""
 
@@ -72,6 +83,7 @@ class RealtimeServer:
         self._shared = SharedProbabilities()
         self._secrets = ClientSecrets()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = ThreadPoolExecutor(1, "realtime-lab-recogniser")
 
     @property
     def url(self) -> str:
@@ -79,7 +91,13 @@ class RealtimeServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> RealtimeServer:
-        """Start listening."""
+        """Start listening.
+
+        Raises:
+            MissingExtraError: If the transcriber needs the extra `whisper`, which is not installed.
+            ConfigError: If its weights cannot be used.
+        """
+        self._recogniser = find_recogniser(self.transcriber)
         self._server = await asyncio.start_server(self._on_connect, "127.0.0.1", self.port, limit=_READ_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -90,6 +108,7 @@ class RealtimeServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._listening.shutdown(wait=False, cancel_futures=True)
 
     async def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -118,6 +137,8 @@ class RealtimeServer:
             return
         self.sessions += 1
         seed = self.seed if self.same_seed else self.seed + self.sessions - 1
+        recogniser = self._recogniser
+        heard = None if recogniser is None else HeardFrames()
         engine = Engine(
             self.profile,
             seed,
@@ -125,6 +146,13 @@ class RealtimeServer:
             opened_unix_s=int(time.time()),
             make_vad=self.listener,
             intent=request.query("intent"),
+            heard=heard,
+            # The estimate decides whether a turn is over, so this one the session waits for.
+            end_of_turn=None if recogniser is None or heard is None else PunctuationEndOfTurn(recogniser, heard),
+            # On a thread of its own: recognition takes a third of a second, and other sessions must not wait for it.
+            transcriber=None
+            if recogniser is None or heard is None
+            else RecognisingTranscriber(recogniser, heard, self._listening.submit),
         )
         opened = self._secrets.session(request.key)
         if opened is not None:

@@ -53,6 +53,10 @@ class Recognition:
     """Language it was recognised in, as an ISO 639-1 code."""
     prompt_tokens: int = 0
     """Tokens of the prompt that guided it."""
+    finished: float | None = None
+    """Probability that the speaker's sentence ends there; None from an engine that cannot tell."""
+    segment: str | None = None
+    """Name of the audio and the question: equal names, equal answers. None from an engine that hears no audio."""
     code: str | None = None
     """Why there is no transcript, as a code; None when there is one."""
     message: str = ""
@@ -66,8 +70,10 @@ Pending = Callable[[], Recognition | None]
 class Transcriber(Protocol):
     """Turns a span of the session's audio into text."""
 
-    name: str
-    """What it is, with its version; stands in every row."""
+    @property
+    def name(self) -> str:
+        """What it is, with its version; stands in every row."""
+        ...
 
     def begin(self, start_ms: float, end_ms: float, asked: Asked) -> Pending:
         """Begin to transcribe [start_ms, end_ms) of the session's audio time."""

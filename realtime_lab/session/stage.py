@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from realtime_lab.audio.causal import resample_causally
 from realtime_lab.audio.conditions import Condition
+from realtime_lab.audio.file_cache import cache_folder
 from realtime_lab.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from realtime_lab.audio.noise_reduction import GATE_VERSION, reduce_noise
 from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
-from realtime_lab.audio.vad_cache import VadCache, cache_folder
+from realtime_lab.audio.vad_cache import VadCache
 from realtime_lab.server.endpointing import EndpointRule, Track
 from realtime_lab.server.tracks import TrackStore
 

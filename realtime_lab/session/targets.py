@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from realtime_lab.errors import ConfigError, Problem, RecordingError
+from realtime_lab.errors import ConfigError, MissingExtraError, Problem, RecordingError
 from realtime_lab.recording import Recording, load_recording, recording_to_bytes
+from realtime_lab.server.hearing import SIMULATED, WHISPER, default_transcriber, transcriber_problem
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.profile_file import find_profile
+from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 
 __all__ = ["TARGETS", "Live", "Mocked", "Replay", "Target", "azure", "live", "mocked", "openai", "replay"]
 
@@ -35,6 +37,8 @@ class Mocked:
 
     profile: Profile
     """Its defaults and delays."""
+    transcriber: str = SIMULATED
+    """What transcribes: "whisper", "simulated", or a folder of Whisper weights."""
     kind: ClassVar[str] = "mocked"
     paid: ClassVar[bool] = False
 
@@ -177,17 +181,32 @@ def replay(recordings: Recorded | Recording | str | Path | Iterable[Recording | 
     return Replay(kept, f"replay:{names.pop() if len(names) == 1 else 'several'}"[:120], digest[:16])
 
 
-def mocked(profile: str | Path | Profile = "documented") -> Mocked:
+def mocked(profile: str | Path | Profile = "documented", *, transcriber: str | Path | None = None) -> Mocked:
     """The mocked target.
 
     Args:
         profile: A shipped profile's name ("documented", "observed"), a profile file, such as `calibrate` writes, or
             a profile of your own.
+        transcriber: What transcribes. "whisper": Whisper tiny.en on the audio as the server hears it, with the
+            log-probabilities of its tokens. "simulated": the script's own words, without log-probabilities. Or a
+            folder of other Whisper weights in ctranslate2's layout. Default: "whisper" where the extra `whisper` is
+            installed, else "simulated".
 
     Raises:
         ProfileError: If there is no such profile, or its file has mistakes.
+        ConfigError: If `transcriber` is neither a name nor a folder.
+        MissingExtraError: If it needs the extra `whisper`, which is not installed.
     """
-    return Mocked(profile if isinstance(profile, Profile) else find_profile(profile))
+    found = profile if isinstance(profile, Profile) else find_profile(profile)
+    if transcriber is None:
+        return Mocked(found, default_transcriber())
+    chosen = str(transcriber) if isinstance(transcriber, Path) else transcriber
+    problem = transcriber_problem(chosen)
+    if problem is not None:
+        raise ConfigError([problem])
+    if chosen == WHISPER and not whisper_installed():
+        raise MissingExtraError(f"transcriber='whisper' takes a recogniser; {HOW_TO_INSTALL}", EXTRA)
+    return Mocked(found, chosen)
 
 
 def live(

@@ -12,7 +12,7 @@ from typing import Any
 
 from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.noise_reduction import GATE_VERSION
-from realtime_lab.audio.pcm import GRID_MS, Interval
+from realtime_lab.audio.pcm import GRID_MS
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad import VAD_NAME
 from realtime_lab.clock import VirtualClock
@@ -21,58 +21,20 @@ from realtime_lab.errors import MissingExtraError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
 from realtime_lab.server.engine import Engine
-from realtime_lab.server.transcribing import Asked, Pending, Recognition
+from realtime_lab.server.hearing import SIMULATED, PunctuationEndOfTurn, RecognisingTranscriber, find_recogniser
+from realtime_lab.server.recogniser import Recogniser
+from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
+from realtime_lab.session.placed_audio import PlacedAudio
+from realtime_lab.session.simulated import ReferenceTranscriber
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked
 
-__all__ = ["ReferenceTranscriber", "run_virtual"]
+__all__ = ["run_virtual"]
 
 _ROUNDING = 5e-10
 """Where a quotient of times is a whole number, this keeps floating point from taking it for the one below."""
-
-
-@dataclass
-class ReferenceTranscriber:
-    """Stands in for a recogniser: gives back the script's own words, so it is never wrong. Labelled simulated.
-
-    Args:
-        caller: Knows which words were spoken when.
-    """
-
-    caller: Caller
-    texts: tuple[str | None, ...]
-    name: str = "simulated: words of the reference"
-
-    def begin(self, start_ms: float, end_ms: float, asked: Asked) -> Pending:
-        """The reference's words whose middle lies in the span; no transcript where a turn in it has no reference."""
-        said: list[str] = []
-        for index, speech in self.caller.placed_turns():
-            if speech[0].start_ms < end_ms and speech[-1].end_ms > start_ms:
-                text = self.texts[index]
-                if text is None:
-                    message = "The script has no reference text here, and no recogniser listens."
-                    unknown = Recognition(self.name, None, code="transcription_unavailable", message=message)
-                    return lambda: unknown
-                said += _words_between(text.split(), speech, start_ms, end_ms)
-        known = Recognition(self.name, " ".join(said))
-        return lambda: known
-
-
-def _words_between(words: list[str], speech: tuple[Interval, ...], start_ms: float, end_ms: float) -> list[str]:
-    """The words whose middle lies in [start_ms, end_ms), each word taking an equal share of the speech."""
-    share_ms = sum(part.length_ms for part in speech) / max(len(words), 1)
-    chosen = []
-    for position, word in enumerate(words):
-        middle_ms = (position + 0.5) * share_ms
-        for part in speech:
-            if middle_ms <= part.length_ms:
-                if start_ms <= part.start_ms + middle_ms < end_ms:
-                    chosen.append(word)
-                break
-            middle_ms -= part.length_ms
-    return chosen
 
 
 @dataclass
@@ -89,15 +51,20 @@ class _VirtualSession:
     client_turns: ClientTurns
     clock: VirtualClock = field(init=False)
     log: list[RecordedEvent] = field(default_factory=list)
+    segments: list[str] = field(default_factory=list)
 
     def run(self) -> Recording:
         """From the handshake to the end."""
         requested = self.config.to_wire("ga")
-        if isinstance(self.config.get("turn_detection"), SemanticVad):
-            message = "semantic_vad needs an end-of-turn estimate: pip install 'realtime_lab[whisper]'"
-            raise MissingExtraError(message, "whisper")
-        intent = "transcription" if self.config.session_type == "transcription" else None
-        self.engine = Engine(self.target.profile, self.seed, model=requested.get("model"), intent=intent)
+        recogniser = self._recogniser()
+        self.audio = PlacedAudio(self.stage)
+        self.engine = Engine(
+            self.target.profile,
+            self.seed,
+            model=requested.get("model"),
+            end_of_turn=None if recogniser is None else PunctuationEndOfTurn(recogniser, self.audio),
+            intent="transcription" if self.config.session_type == "transcription" else None,
+        )
         # The microphone opens at 0, when session.created and session.updated have come.
         self.clock = VirtualClock(-2 * self.target.profile.event_ms)
         failure = self._shake_hands(requested)
@@ -105,10 +72,9 @@ class _VirtualSession:
             return self._recording(requested, None, failure)
         renderer = self.stage.renderer(self.script, self.condition)
         self.caller = Caller(renderer, self.engine.session(), self.client_turns)
-        texts = tuple(turn.text for turn in self.script.turns)
-        self.engine.transcribing.transcriber = ReferenceTranscriber(self.caller, texts)
         settings = self.engine.settings
         self._wire_form = (settings.input_format(), settings.noise_reduction())
+        self._listen(recogniser)
         self._heard_frames = 0
         self._placement = self._placements = self._heard_start = self._heard_end = 0
         self.caller.begin()
@@ -117,6 +83,27 @@ class _VirtualSession:
             self._advance()
         failure = None if self.engine.closing is None else self._last_words()
         return self._recording(requested, self.caller, failure)
+
+    def _recogniser(self) -> Recogniser | None:
+        """The recogniser, if the session has something for it to do."""
+        semantic = isinstance(self.config.get("turn_detection"), SemanticVad)
+        if not semantic and self.config.get("transcription") is None:
+            return None
+        recogniser = find_recogniser(self.target.transcriber)
+        if semantic and recogniser is None:
+            raise MissingExtraError(f"semantic_vad takes a recogniser (transcriber='whisper'); {HOW_TO_INSTALL}", EXTRA)
+        return recogniser
+
+    def _listen(self, recogniser: Recogniser | None) -> None:
+        """Give the engine what transcribes, and what it hears."""
+        self.audio.placements, self.audio.wire_form = self.caller.placements, self._wire_form
+        if recogniser is not None:
+            self.engine.transcribing.transcriber = RecognisingTranscriber(
+                recogniser, self.audio, segments=self.segments
+            )
+        elif self.target.transcriber == SIMULATED:
+            texts = tuple(turn.text for turn in self.script.turns)
+            self.engine.transcribing.transcriber = ReferenceTranscriber(self.caller, texts)
 
     def _last_words(self) -> str:
         """Take what an engine that hangs up still says: why it does."""
@@ -214,6 +201,7 @@ class _VirtualSession:
             requested=requested,
             effective=None if failure else self.engine.session(),
             engine=self._engine_names(),
+            segments=tuple(self.segments),
             outcome="failed" if failure else "complete",
             failure=failure,
             connect_ms=self.engine.connect_ms + self.target.profile.event_ms,

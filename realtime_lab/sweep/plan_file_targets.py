@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from realtime_lab.errors import ConfigError, PlanError, Problem
+from realtime_lab.server.hearing import transcriber_problem
 from realtime_lab.server.profile import PROFILES
 from realtime_lab.session import Live, Mocked, Replay, Target, live, mocked
 from realtime_lab.sweep.confirm import Confirm
@@ -29,7 +30,7 @@ def target_entry(target: Target) -> dict[str, object]:
         raise PlanError([Problem("target", target.name, "a mocked or live target", _ELSEWHERE)])
     if PROFILES.get(target.profile.name) != target.profile:
         raise PlanError([Problem("target", target.name, f"a shipped profile: {', '.join(PROFILES)}", _ELSEWHERE)])
-    return {"kind": target.kind, "profile": target.profile.name}
+    return {"kind": target.kind, "profile": target.profile.name, "transcriber": target.transcriber}
 
 
 def _live_entry(target: Live) -> dict[str, object]:
@@ -97,7 +98,7 @@ def read_target(table: object) -> Target | None:
         raise ConfigError([Problem("kind", table, "a table with kind and profile", code="invalid_type")])
     if table.get("kind") == Live.kind:
         return _live_target(table)
-    problems = _unknown(table, ("kind", "profile"))
+    problems = _unknown(table, ("kind", "profile", "transcriber"))
     if table.get("kind") != Mocked.kind:
         problems.append(
             Problem(
@@ -110,9 +111,13 @@ def read_target(table: object) -> Target | None:
     profile = table.get("profile", "documented")
     if not isinstance(profile, str) or profile not in PROFILES:
         problems.append(Problem("profile", profile, ", ".join(PROFILES), nearest_hint(profile, PROFILES)))
+    transcriber = table.get("transcriber")
+    unusable = None if transcriber is None else transcriber_problem(transcriber)
+    if unusable is not None:
+        problems.append(unusable)
     if problems:
         raise ConfigError(problems)
-    return mocked(profile)
+    return mocked(profile, transcriber=transcriber)
 
 
 def _live_target(table: Mapping[str, object]) -> Live:

@@ -18,6 +18,7 @@ from realtime_lab.config.masking import masked
 from realtime_lab.config.part import plain
 from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
+from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.session import TARGETS, Live, Mocked, Replay, Target
 from realtime_lab.sweep.confirm import Confirm
@@ -53,7 +54,8 @@ def target_to_record(target: Target) -> dict[str, Any]:
         return {"kind": target.kind, "name": target.name, "recordings": target.digest}
     # Through msgspec and back, so that 500 and 500.0 are one number here as they are in the profile.
     profile = msgspec.convert(dataclasses.asdict(target.profile), Profile)
-    return {"kind": target.kind, "name": target.name, "profile": dataclasses.asdict(profile)}
+    told = {"profile": dataclasses.asdict(profile), "transcriber": target.transcriber}
+    return {"kind": target.kind, "name": target.name, **told}
 
 
 def target_from_record(record: Mapping[str, Any]) -> Target:
@@ -70,9 +72,11 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
         raise ValueError(f"a target of kind {record.get('kind')!r:.40} is not known")
     try:
         profile = msgspec.convert(record.get("profile"), Profile)
+        # Studies made before there was a recogniser name none.
+        transcriber = msgspec.convert(record.get("transcriber", SIMULATED), str)
         # Equal numbers may be written otherwise, and sessions repeat them: what is shipped stays as it is shipped.
         shipped = PROFILES.get(profile.name)
-        return Mocked(shipped if shipped == profile else profile)
+        return Mocked(shipped if shipped == profile else profile, transcriber)
     except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
 

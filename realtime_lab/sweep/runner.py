@@ -20,9 +20,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from realtime_lab.analysis.cost import PriceTable
-from realtime_lab.audio.vad_cache import VadCache, cache_folder
-from realtime_lab.config import SessionConfig, treatment, treatment_reason
-from realtime_lab.errors import PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
+from realtime_lab.audio.file_cache import cache_folder, prune_cache
+from realtime_lab.config import NEEDS_RECOGNISER, SessionConfig, treatment, treatment_reason
+from realtime_lab.errors import MissingExtraError, PlanError, Problem, RealtimeLabError, RemoteError, UnmodelledError
+from realtime_lab.server.hearing import SIMULATED
+from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep import tables
 from realtime_lab.sweep.content import study_content
@@ -95,6 +97,7 @@ def start_sweep(
 
     Raises:
         UnmodelledError: If the plan varies a field that the mocked server ignores.
+        MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
         PlanError: If `workers` or a limit is not a number of its kind, or a paid target has no cap that can be kept.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
@@ -104,8 +107,8 @@ def start_sweep(
     """
     targets = tuple(map(as_stored, plan.answering if target is None else (target,)))
     _check_workers(workers)
-    if not allow_unmodelled and any(one.kind == Mocked.kind for one in targets):
-        _refuse_unmodelled(plan)
+    if not allow_unmodelled:
+        _refuse_unmodelled(plan, [one for one in targets if isinstance(one, Mocked)])
     if plan.metrics != "all" and not all(isinstance(one, Mocked) for one in targets):
         allowed = "'all' where a target is live: a session that is held is kept whole"
         raise PlanError([Problem("metrics", plan.metrics, allowed)])
@@ -173,13 +176,20 @@ def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
     return Path("runs") / f"{name}.sqlite"
 
 
-def _refuse_unmodelled(plan: SweepPlan) -> None:
-    ignored = [name for name, path in plan.axes.items() if treatment(path) == "ignored"]
-    if ignored:
-        reasons = "; ".join(f"{name}: {treatment_reason(name)}" for name in ignored)
+def _refuse_unmodelled(plan: SweepPlan, targets: Sequence[Mocked]) -> None:
+    if not targets:
+        return
+    deaf = any(target.transcriber == SIMULATED for target in targets)
+    unheard = [name for name, path in plan.axes.items() if deaf and path in NEEDS_RECOGNISER]
+    if unheard and not whisper_installed():
+        raise MissingExtraError(f"sweeping over {', '.join(unheard)} takes a recogniser; {HOW_TO_INSTALL}", EXTRA)
+    reasons = {name: treatment_reason(path) for name, path in plan.axes.items() if treatment(path) == "ignored"}
+    reasons |= dict.fromkeys(unheard, "transcripts are the words of the reference: choose transcriber='whisper'")
+    if reasons:
         raise UnmodelledError(
-            f"the mocked server ignores {', '.join(ignored)}, so sweeping over it would compare noise "
-            f"({reasons}); leave it out, or say allow_unmodelled=True"
+            f"the mocked server ignores {', '.join(reasons)}, so sweeping over it would compare noise "
+            f"({'; '.join(f'{name}: {reason}' for name, reason in reasons.items())}); leave it out, or say "
+            "allow_unmodelled=True"
         )
 
 
@@ -332,7 +342,7 @@ class SweepRun:
 
     def _close(self, state: str) -> None:
         if state in ("finished", "stopped"):
-            steps: list[Callable[[], None]] = [self._lanes.close, VadCache(cache_folder()).prune]
+            steps: list[Callable[[], None]] = [self._lanes.close, lambda: prune_cache(cache_folder())]
         else:
             steps = [self._lanes.kill, self._keep_what_came_back]
         steps.append(lambda: self._writer.close(compact=state in ("finished", "stopped")))

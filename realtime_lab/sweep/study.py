@@ -81,7 +81,7 @@ class Study:
             ScriptError: If audio is not to be found; the message names every file with its hash.
             StudyDamagedError: If the plan cannot be read.
         """
-        from realtime_lab.audio.vad_cache import cache_folder
+        from realtime_lab.audio.file_cache import cache_folder
         from realtime_lab.sweep.content import plan_from_record
         from realtime_lab.sweep.sharing import audio_here
 

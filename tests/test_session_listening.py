@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from realtime_lab.audio import babble, clean, load_scripts, read_audio
-from realtime_lab.config import ServerVad, SessionConfig, Transcription
+from realtime_lab.config import SemanticVad, ServerVad, SessionConfig, Transcription
 from realtime_lab.protocol import event_type
 from realtime_lab.protocol import events as ev
 from realtime_lab.resources import data_path
@@ -59,11 +59,51 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type, prof
     assert heard_from_bytes(recording, stage, format_type, profile) == cached
 
 
-def heard_from_bytes(recording, stage, format_type, profile):
+@pytest.mark.parametrize(
+    ("format_type", "reduction", "eagerness"),
+    [("audio/pcm", None, "auto"), ("audio/pcmu", "far_field", "low"), ("audio/pcm", "near_field", "high")],
+)
+def test_semantic_turns_are_the_same_by_bytes_and_by_passages(format_type, reduction, eagerness):
+    """The estimate here changes with every bit it hears, so both runs hear the same samples at each pause."""
+    script, stage = load_scripts("orders")[0], Stage(end_of_turn=Guess)
+    config = SessionConfig(
+        model="gpt-realtime",
+        turn_detection=SemanticVad(eagerness=eagerness),
+        input_format={"type": format_type},
+        noise_reduction=None if reduction is None else {"type": reduction},
+    )
+    recording = run_session(config, script, mocked(transcriber="simulated"), condition=babble(15), stage=stage, seed=3)
+    cached = [(entry.t_ms, entry.event) for entry in recording.events if entry.direction == "server"]
+    stops = [event.audio_end_ms for _, event in cached if isinstance(event, ev.SpeechStopped)]
+    assert len(stops) >= len(script.turns) and recording.header.engine["turns"].endswith("a guess from the samples")
+    assert heard_from_bytes(recording, stage, format_type, PLAIN, Guess) == cached
+
+
+class Guess:
+    """An end-of-turn estimate drawn from a hash of the samples."""
+
+    name = "a guess from the samples"
+
+    def __init__(self, audio):
+        self.audio = audio
+
+    def probability(self, start_ms, end_ms):
+        return hashlib.sha256(self.audio.span(start_ms, end_ms).samples().tobytes()).digest()[0] / 255
+
+
+def heard_from_bytes(recording, stage, format_type, profile, make_end_of_turn=None):
     """The server events of a fresh engine that is sent the recording's audio as appends, and its client events."""
     heard = HeardFrames()
     transcriber = RecognisingTranscriber(Recogniser(Fingerprint(), None), heard)
-    engine = Engine(profile, recording.header.seed, model="gpt-realtime", transcriber=transcriber, heard=heard)
+    end_of_turn = None if make_end_of_turn is None else make_end_of_turn(heard)
+    engine = Engine(
+        profile,
+        recording.header.seed,
+        model="gpt-realtime",
+        transcriber=transcriber,
+        heard=heard,
+        end_of_turn=end_of_turn,
+    )
     engine.start(-2 * profile.event_ms)
     steps = [(entry.t_ms, 1, entry.event) for entry in recording.events if entry.direction == "client"]
     steps += [((k + 1) * FRAME_MS, 0, append) for k, append in enumerate(appends(recording, stage, format_type))]

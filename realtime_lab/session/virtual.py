@@ -20,6 +20,7 @@ from realtime_lab.config import SemanticVad, SessionConfig
 from realtime_lab.errors import MissingExtraError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
+from realtime_lab.server.end_of_turn import EndOfTurn
 from realtime_lab.server.engine import Engine
 from realtime_lab.server.hearing import SIMULATED, PunctuationEndOfTurn, RecognisingTranscriber, find_recogniser
 from realtime_lab.server.recogniser import Recogniser
@@ -62,7 +63,7 @@ class _VirtualSession:
             self.target.profile,
             self.seed,
             model=requested.get("model"),
-            end_of_turn=None if recogniser is None else PunctuationEndOfTurn(recogniser, self.audio),
+            end_of_turn=self._end_of_turn(recogniser),
             intent="transcription" if self.config.session_type == "transcription" else None,
         )
         # The microphone opens at 0, when session.created and session.updated have come.
@@ -86,13 +87,19 @@ class _VirtualSession:
 
     def _recogniser(self) -> Recogniser | None:
         """The recogniser, if the session has something for it to do."""
-        semantic = isinstance(self.config.get("turn_detection"), SemanticVad)
+        semantic = isinstance(self.config.get("turn_detection"), SemanticVad) and self.stage.end_of_turn is None
         if not semantic and self.config.get("transcription") is None:
             return None
         recogniser = find_recogniser(self.target.transcriber)
         if semantic and recogniser is None:
             raise MissingExtraError(f"semantic_vad takes a recogniser (transcriber='whisper'); {HOW_TO_INSTALL}", EXTRA)
         return recogniser
+
+    def _end_of_turn(self, recogniser: Recogniser | None) -> EndOfTurn | None:
+        """The estimate that semantic_vad waits for: the stage's own, or what the recogniser's punctuation says."""
+        if self.stage.end_of_turn is not None:
+            return self.stage.end_of_turn(self.audio)
+        return None if recogniser is None else PunctuationEndOfTurn(recogniser, self.audio)
 
     def _listen(self, recogniser: Recogniser | None) -> None:
         """Give the engine what transcribes, and what it hears."""

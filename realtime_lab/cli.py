@@ -37,7 +37,7 @@ HEADS = ("cut off", "answer after ms")
 LEGEND = """\
 cut off: holds (pauses inside a turn) in which the server took the turn, over all holds.
 answer after ms: median from the end of the caller's turn to the first audible answer, over turns that were not cut.
-Both with 95 % intervals; "late" is past the deadline of 5 s. Not verified against a live service."""
+Both with 95 % intervals; "late" is past the deadline of 5 s."""
 
 CALIBRATED = """\
 Observed: the service. Predicted: mocked sessions with the fitted profile, the same settings, scripts and noise; they
@@ -87,7 +87,7 @@ def demo(
         # Turns end alike whatever the token limit: one limit's rows say it all, both limits' would count turns twice.
         shown = summary[summary["max_output_tokens"] == math.inf]
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
-        typer.echo(f"{LEGEND}\n\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{LEGEND}{_trust(shown)}\n\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
         _write_report(study, out / "report.html")
         typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
@@ -124,7 +124,7 @@ def sweep(
         typer.echo(str(loaded.estimate()))
         limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
         study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
-        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}")
+        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}{_trust(study.summary())}")
         for sentence in otherwise_than_asked(study.trials_df()):
             typer.echo(sentence)
         typer.echo(f"\nWritten:\n  {store}")
@@ -355,6 +355,16 @@ def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
     left_out = len(texts) - 1 - MAX_LINES
     more = [f"... and {left_out} more settings in the study"] if left_out > 0 else []
     return "\n".join([first, *texts[: MAX_LINES + 1], *more])
+
+
+def _trust(summary: pd.DataFrame) -> str:
+    """How far a mocked server's answers can be trusted, as one more sentence; empty where none was mocked."""
+    from realtime_lab.report.recommendation import mocked_sentence
+    from realtime_lab.session import calibrated_against
+
+    names = summary["target"].dropna().astype(str).unique()
+    mocked = any(name.removeprefix("replay:").startswith("mocked") for name in names)
+    return f" {mocked_sentence(calibrated_against(names))}" if mocked else ""
 
 
 def _plain(value: object) -> str:

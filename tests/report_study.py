@@ -28,12 +28,13 @@ def made_study(
     source=None,
     repeats=1,
     scripts=1,
+    profile=None,
 ):
     """A study of two settings; `words` replaces the scripts' texts, `text` every text that anybody can choose."""
     words = words or text
     base = SessionConfig(model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="m"))
     base = base.with_values(changes or {})
-    target = mocked()
+    target = mocked(profile or "documented")
     spoken = []
     for number, script in enumerate(load_scripts("orders")[:scripts]):
         turns = script.turns

@@ -14,11 +14,13 @@ from report_study import Overheard, made_study
 
 import realtime_lab as rl
 from realtime_lab.errors import ConfigError, PlanError, RealtimeLabError
+from realtime_lab.plots.tradeoff_data import tradeoff_info
 from realtime_lab.report.method import limits
 from realtime_lab.report.page import Page as ReportPage
 from realtime_lab.report.page import Question, report_html
 from realtime_lab.report.sounds import SoundRoom
 from realtime_lab.report.writing import report
+from realtime_lab.server import PROFILES, Calibration
 
 TAGS = set(
     "html head meta title style body main section h1 h2 h3 p span b strong code pre q br ul li dl dt dd div figure "
@@ -290,3 +292,15 @@ def test_a_browser_runs_nothing_of_a_hostile_report(attacked, tmp_path):
     page.write_text("<body><script>document.body.id='pwned'</script>")
     ended = subprocess.run([chromium, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
     assert 'id="pwned"' in ended.stdout
+
+
+def test_a_study_with_a_calibrated_profile_says_what_was_calibrated_when_and_against_whom(tmp_path):
+    """The sentence that nothing was verified gives way; what was measured and what is a prior still stands below."""
+    calibration = Calibration("api.example.com", "2026-05-01", 12, 9.5, ("create",), ("first_byte",), ("hysteresis",))
+    profile = replace(PROFILES["documented"], name="twin", note=calibration.statement, calibration=calibration)
+    study = made_study(tmp_path, profile=profile)
+    text = report(study, tmp_path / "report.html").read_text()
+    assert "calibrated 2026-05-01 against api.example.com" in text
+    assert "roughly first_byte; still priors hysteresis" in text
+    assert "Not verified" not in text
+    assert "Mocked server, calibrated 2026-05-01 against api.example.com." in tradeoff_info(study).caption[-1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from realtime_lab.errors import ProfileError
 from realtime_lab.server import PROFILES, Calibration, LogNormal, Profile
 from realtime_lab.server.profile_file import find_profile
-from realtime_lab.session import mocked
+from realtime_lab.session import calibrated_against, mocked
 
 CALIBRATION = Calibration("host.example", "2026-05-01", 12, 9.5, ("create", "event_ms"), (), ("hysteresis",))
 FITTED = Profile(
@@ -109,3 +109,12 @@ def test_a_heavier_tail_leaves_the_median_and_what_is_below_it():
     plain = [LogNormal(100.0, 0.2).draw(np.random.default_rng([1, n])) for n in range(20_000)]
     assert [d for d in draws if d < 100] == [p for p in plain if p < 100]
     assert np.quantile(draws, 0.99) == pytest.approx(100 * np.exp(0.4 * 2.326), rel=0.05)
+
+
+def test_targets_tell_what_their_servers_were_calibrated_against_unless_one_was_not():
+    fitted, plain = mocked(FITTED).name, mocked().name
+    assert calibrated_against([fitted, fitted]) == "2026-05-01 against host.example"
+    assert calibrated_against([f"replay:{fitted}"]) == "2026-05-01 against host.example"
+    assert calibrated_against([fitted, plain]) is None
+    assert calibrated_against(["live:host.example"]) is None
+    assert calibrated_against([fitted, "live:host.example"]) == "2026-05-01 against host.example"

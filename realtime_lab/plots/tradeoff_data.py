@@ -16,6 +16,7 @@ from realtime_lab.analysis.summary import SUMMARY, default_by, summary
 from realtime_lab.config import treatment
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.resources import data_path
+from realtime_lab.session import calibrated_against
 
 __all__ = ["PublishedCurve", "TradeoffInfo", "TradeoffPoint", "published_curves", "tradeoff_info"]
 
@@ -86,6 +87,8 @@ class TradeoffInfo(NamedTuple):
     """Sentences about settings that have no point."""
     mocked: bool
     """A mocked server answered, or nobody says who did."""
+    calibrated: str | None
+    """When and against whom it was calibrated; None when it was not."""
     approximated: tuple[str, ...]
     """Swept settings that the mocked server imitates only roughly."""
 
@@ -100,7 +103,8 @@ class TradeoffInfo(NamedTuple):
         if not self.mocked:
             return (reading,)
         rough = f" Approximated: {', '.join(self.approximated)}." if self.approximated else ""
-        return reading, NOT_VERIFIED + rough
+        trust = NOT_VERIFIED if self.calibrated is None else f"Mocked server, calibrated {self.calibrated}."
+        return reading, trust + rough
 
 
 def tradeoff_info(
@@ -140,6 +144,7 @@ def tradeoff_info(
         is_path=is_path,
         not_drawn=tuple(_not_drawn(rows, points, drawn)),
         mocked=mocked,
+        calibrated=calibrated_against(str(row.get("target", "mocked")) for row in rows) if mocked else None,
         approximated=tuple(_approximated(settings, points)) if mocked else (),
     )
 

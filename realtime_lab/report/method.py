@@ -83,13 +83,26 @@ def evidence(plan: SweepPlan, turns: pd.DataFrame) -> str:
     return f"{said}, {plural(len(voices), 'voice')}" if voices else said
 
 
-def limits(plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: bool) -> Iterator[str]:
-    """What this report cannot say, most important first."""
+def limits(
+    plan: SweepPlan, trials: pd.DataFrame, turns: pd.DataFrame, mocked: bool, calibrated: str | None = None
+) -> Iterator[str]:
+    """What this report cannot say, most important first.
+
+    Args:
+        plan: What was run.
+        trials: Its trials.
+        turns: Its turns.
+        mocked: The server was mocked.
+        calibrated: When and against whom it was calibrated; None when it was not.
+    """
     complete = int((trials["state"] == "complete").sum())
     if mocked:
-        yield "Not verified against a live service: a mocked server listened and answered."
+        if calibrated is None:
+            yield "Not verified against a live service: a mocked server listened and answered."
+        else:
+            yield f"A mocked server listened and answered, calibrated {calibrated}; these settings were not held there."
         for profile in _texts(trials, "profile"):
-            yield f"Its response times and lengths follow the profile {profile}."
+            yield f"Its response times, lengths and hearing follow the profile {profile}."
     else:
         yield "The sound of a live service's answers is not kept in a study: only the caller is heard."
     if complete < len(trials):

@@ -31,6 +31,7 @@ from realtime_lab.report.recommendation import WAITS, Recommendation, old_settin
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
 from realtime_lab.report.svg import colour_variables, inline_svg
 from realtime_lab.report.table import SettingTable, setting_table
+from realtime_lab.session import calibrated_against
 from realtime_lab.sweep.chosen import Swept, best_setting, compare_settings, swept_settings, worst_of
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Page:
             raise RealtimeLabError("there is nothing to report: no session of this study is complete")
         self.room = SoundRoom(self.study, self.private)
         self.mocked = bool(self.turns["target"].astype("string").str.match("(replay:)?mocked").any())
+        self.calibrated = calibrated_against(self.turns["target"].dropna().astype(str).unique())
         self.swept = swept_settings(self.study)
         asked = self.question
         self.wait = next((wait for wait in WAITS if self.turns[wait.latency].notna().any()), WAITS[0])
@@ -153,7 +155,9 @@ class Page:
         rows = {name: (self.row(self.old, name), self.row(self.new, name)) for name in conditions}
         heard = method.evidence(self.plan, self.turns)
         limits = parse_where(self.where, list(self.summary.columns))
-        return recommend(self.best, self.old, self.new, self.comparison, rows, limits, self.wait, heard, self.mocked)
+        return recommend(
+            self.best, self.old, self.new, self.comparison, rows, limits, self.wait, heard, self.mocked, self.calibrated
+        )
 
     def table(self) -> SettingTable:
         """Every setting."""
@@ -297,7 +301,7 @@ class Page:
             "worst": list(self.worst()),
             "definitions": method.definitions(self.wait.meaning),
             "statistics": list(method.statistics(self.best, len(self.swept))),
-            "limits": list(method.limits(self.plan, self.trials, self.turns, self.mocked)),
+            "limits": list(method.limits(self.plan, self.trials, self.turns, self.mocked, self.calibrated)),
             "environment": list(method.environment(self.plan, self.trials)),
             "commands": self.commands(),
             "plan_text": method.plan_text(self.plan),

@@ -20,7 +20,7 @@ from realtime_lab.errors import ConfigError, PlanError
 from realtime_lab.sweep.chosen import Swept
 from realtime_lab.sweep.plan import SweepPlan
 
-__all__ = ["MAX_WORDS", "WAITS", "Change", "Recommendation", "Wait", "old_setting", "recommend"]
+__all__ = ["MAX_WORDS", "WAITS", "Change", "Recommendation", "Wait", "mocked_sentence", "old_setting", "recommend"]
 
 MAX_WORDS = 120
 Verdict = Literal["better", "worse", "no difference shown", "unknown"]
@@ -110,6 +110,17 @@ def old_setting(plan: SweepPlan) -> dict[str, Any]:
     return dict(found[0])
 
 
+def mocked_sentence(calibrated: str | None) -> str:
+    """How far answers of a mocked server can be trusted.
+
+    Args:
+        calibrated: When and against whom it was calibrated; None when it was not.
+    """
+    if calibrated is None:
+        return "Not verified against a live service: the server was mocked."
+    return f"The server was mocked, calibrated {calibrated}."
+
+
 def recommend(
     best: Best,
     old: Swept,
@@ -120,6 +131,7 @@ def recommend(
     wait: Wait,
     evidence: str,
     mocked: bool,
+    calibrated: str | None = None,
 ) -> Recommendation:
     """Put it in words.
 
@@ -133,6 +145,7 @@ def recommend(
         wait: What waiting is.
         evidence: How much was played, in words.
         mocked: The server was mocked.
+        calibrated: When and against whom it was calibrated; None when it was not.
     """
     changes: tuple[Change, ...] = ()
     if comparison is not None:
@@ -141,7 +154,7 @@ def recommend(
     told = [setting_words({name: one.cells[name] for name in differing})[:_LONGEST_SETTING] for one in (new, old)]
     sentences = [_gains(rows[best.condition], wait.name, bool(changes)), *_costs(best, rows), *_sure(best, limits)]
     optional = [f"Heard: {evidence}.", *_elsewhere(best, rows, wait.name)]
-    last = ["Not verified against a live service: the server was mocked."] if mocked else []
+    last = [mocked_sentence(calibrated)] if mocked else []
     made = Recommendation(_headline(best, changes), told[0], told[1], changes, (*sentences, *optional, *last))
     while made.words > MAX_WORDS and len(optional) + len(sentences) > 1:
         del (optional or sentences)[-1]

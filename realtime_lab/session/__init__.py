@@ -9,7 +9,19 @@ from __future__ import annotations
 from realtime_lab.session.live_faults import FATAL_FAULTS
 from realtime_lab.session.run import run_session
 from realtime_lab.session.stage import Stage
-from realtime_lab.session.targets import TARGETS, Live, Mocked, Replay, Target, azure, live, mocked, openai, replay
+from realtime_lab.session.targets import (
+    TARGETS,
+    Live,
+    Mocked,
+    Replay,
+    Target,
+    azure,
+    calibrated_against,
+    live,
+    mocked,
+    openai,
+    replay,
+)
 
 __all__ = [
     "FATAL_FAULTS",
@@ -20,6 +32,7 @@ __all__ = [
     "Stage",
     "Target",
     "azure",
+    "calibrated_against",
     "live",
     "mocked",
     "openai",

@@ -17,7 +17,19 @@ from realtime_lab.server.profile import Profile
 from realtime_lab.server.profile_file import find_profile
 from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 
-__all__ = ["TARGETS", "Live", "Mocked", "Replay", "Target", "azure", "live", "mocked", "openai", "replay"]
+__all__ = [
+    "TARGETS",
+    "Live",
+    "Mocked",
+    "Replay",
+    "Target",
+    "azure",
+    "calibrated_against",
+    "live",
+    "mocked",
+    "openai",
+    "replay",
+]
 
 OPENAI_URL = "https://api.openai.com/v1"
 _PAID_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
@@ -28,6 +40,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MIXED = re.compile(r"[a-z].*[0-9]|[0-9].*[a-z]")
 """Lower case and digits in one long name are more likely a key."""
 _LONGEST_MIXED = 24
+_CALIBRATED = re.compile(r" \(calibrated (.+)\)$")
 _KEY_HEADERS = ("authorization", "api-key")
 
 
@@ -179,6 +192,21 @@ def replay(recordings: Recorded | Recording | str | Path | Iterable[Recording | 
     digest = hashlib.sha256(b"".join(hashlib.sha256(recording_to_bytes(one)).digest() for one in kept)).hexdigest()
     names = {one.header.target.removeprefix("replay:") for one in kept}
     return Replay(kept, f"replay:{names.pop() if len(names) == 1 else 'several'}"[:120], digest[:16])
+
+
+def calibrated_against(targets: Iterable[str]) -> str | None:
+    """What the mocked servers among some targets were calibrated against, and when.
+
+    Args:
+        targets: Names of targets, as they stand in rows.
+
+    Returns:
+        Such as "2026-05-01 against api.openai.com"; None where one of them was not, or none was mocked.
+    """
+    names = {name.removeprefix("replay:") for name in targets}
+    found = [_CALIBRATED.search(name) for name in sorted(names) if name.startswith(Mocked.kind)]
+    told = dict.fromkeys(match[1] for match in found if match is not None)
+    return " and ".join(told) if found and None not in found else None
 
 
 def mocked(profile: str | Path | Profile = "documented", *, transcriber: str | Path | None = None) -> Mocked:

@@ -93,7 +93,14 @@ def conversation(profile, stage, *, seed=0, scripts=2, conditions=CONDITIONS, tr
                     here = [seed, repeat, len(recordings)]
                     draws = int(np.random.default_rng(here).integers(2**31))
                     recordings.append(
-                        run_session(config, script, mocked(profile), condition=condition, stage=stage, seed=draws)
+                        run_session(
+                            config,
+                            script,
+                            mocked(profile, transcriber="simulated"),
+                            condition=condition,
+                            stage=stage,
+                            seed=draws,
+                        )
                     )
     return recordings
 

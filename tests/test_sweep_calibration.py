@@ -33,7 +33,7 @@ def on_the_virtual_clock(profile, most=None):
                 run_session(
                     request.config,
                     request.script,
-                    mocked(profile),
+                    mocked(profile, transcriber="simulated"),
                     condition=request.condition,
                     seed=request.seed,
                     stage=request.stage,

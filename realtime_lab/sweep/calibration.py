@@ -336,7 +336,7 @@ class _Held:
 
 
 def _compared(held: _Held, fit: ProfileFit) -> Iterator[Comparison]:
-    target = mocked(fit.profile)
+    target = mocked(fit.profile, transcriber="simulated")  # when words come matters here, not which
     names = list(dict.fromkeys(step.setting for step in held.steps))
     for name in names:
         pairs = [pair for pair in zip(held.steps, held.recordings, strict=True) if pair[0].setting == name]

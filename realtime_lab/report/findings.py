@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtime_lab.analysis.choice_compare import compare_frames
 from realtime_lab.analysis.choice_groups import ALL_CONDITIONS, in_condition, of_setting, plain_row
-from realtime_lab.analysis.choice_words import amount, compact, compact_interval, interval, label_of, setting_words
+from realtime_lab.analysis.choice_words import (
+    amount,
+    compact,
+    compact_interval,
+    interval,
+    label_of,
+    plural,
+    setting_words,
+)
 from realtime_lab.analysis.dose import DoseResponse, dose_response
 from realtime_lab.analysis.front import front_metrics, operating_points, pareto
 from realtime_lab.analysis.grid import Grid, grid_of
@@ -179,7 +187,7 @@ def _logprobs(study: Study) -> Iterator[Finding]:
         told = "no interval" if not around else "they do" if row["auroc_low"] > 0.5 else "it may be chance"
         clauses.append(f"in {row['condition']} {100 * row['auroc']:.0f} times in 100{around}: {told}")
     sentence = f"A wrong word is less sure than a right one {'; '.join(clauses)}."
-    head = ("condition", "words", "wrong", "AUROC, 95 %", "calibration error", "by chance alone", "voices")
+    head = ("condition", "words", "wrong", "AUROC, 95 %", "calibration error", "by chance alone", "interval over")
     cells = tuple(
         (
             str(row["condition"]),
@@ -187,7 +195,7 @@ def _logprobs(study: Study) -> Iterator[Finding]:
             f"{row['n_wrong']:,}",
             *(_ends(row, "auroc", "auroc_low", "auroc_high"), _two(row["ece"])),
             _ends(row, None, "ece_null_low", "ece_null_high"),
-            f"{row['n_voices'] or 0:,}",
+            plural(int(row["n_blocks"] or 0), str(row["block"] or "block")),
         )
         for row in table
     )

@@ -20,6 +20,7 @@ _BELOW = {
     "cutoff_rate": ("n_cut_holds", "n_holds"),
     "answered_rate": ("n_answered", "n_decided"),
     "truncated_rate": ("n_truncated", "n_responses"),
+    "wer": ("n_word_errors", "n_ref_words"),
 }
 
 
@@ -77,7 +78,8 @@ def setting_table(
     """
     side_columns = (("cutoff_rate", "cut off"), (f"{latency}_p50", "wait, median"))
     rates = (("answered_rate", "answered"), ("truncated_rate", "answer broken off"))
-    all_columns = (*side_columns, (f"{latency}_p95", "wait, p95"), *rates)
+    heard = (("wer", "wrong words"), ("mean_logprob", "mean log-probability"))
+    all_columns = (*side_columns, (f"{latency}_p95", "wait, p95"), *rates, *heard)
     conditions = list(dict.fromkeys(condition for _, condition in rows))
     others = tuple(name for name in conditions if name != best.condition)[:_SIDE_CONDITIONS]
     main = {words: row for (words, condition), row in rows.items() if condition == best.condition}
@@ -127,6 +129,8 @@ def _cell(row: Mapping[str, Any], name: str) -> Cell:
     if name in _BELOW:
         above, below = (int(row.get(part) or 0) for part in _BELOW[name])
         sample = f"{above:,} of {below:,}" if below else "none played"
+    elif name == "mean_logprob":
+        sample = plural(int(row.get("n_tokens") or 0), "token")
     else:
         sample = plural(int(row.get(f"n_{name.rpartition('_p')[0]}") or 0), "turn")
     around = compact_interval(name, low, high) if value is not None else "n too small" if sample[0].isdigit() else ""

@@ -7,6 +7,7 @@ import pytest
 from hidden_servers import HIDDEN
 from hypothesis import given
 from hypothesis import strategies as st
+from live_servers import serving
 from sessions import spoken_script, tone_stage
 
 import realtime_lab as rl
@@ -15,7 +16,7 @@ from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import ConfigError
 from realtime_lab.server.endpoint_grid import FoundSpeech, speech_for_silences
 from realtime_lab.server.endpointing import Endpointer, EndpointRule
-from realtime_lab.session import Stage, mocked, run_session
+from realtime_lab.session import Stage, live, mocked, run_session
 from realtime_lab.sweep.what_if import prediction_errors
 
 BASE = SessionConfig(turn_detection=ServerVad(threshold=0.5, silence_duration_ms=500, prefix_padding_ms=300))
@@ -117,3 +118,21 @@ def test_a_space_of_other_fields_or_values_is_refused(space, complaint, stage):
     recording = run_session(BASE, load_scripts("orders")[1], condition=clean(), stage=stage)
     with pytest.raises(ConfigError, match=complaint):
         rl.counterfactual(recording, space, stage=stage)
+
+
+@pytest.mark.full
+def test_predictions_hold_over_a_socket(stage):
+    """Sessions over 127.0.0.1 with a server that hears late, predicted with its profile: equal cuts and delays."""
+    with serving(profile=HIDDEN) as server:
+        errors = prediction_errors(
+            BASE,
+            {"silence_duration_ms": [250, 800]},
+            load_scripts("orders")[1:2],
+            [babble(3)],
+            target=live(server.url, api_key_env=None),
+            profile=HIDDEN,
+            stage=stage,
+        )
+    print(*errors, sep="\n")
+    assert [(error.same_cuts, error.largest_ms) for error in errors] == [(error.turns, 0.0) for error in errors]
+    assert [error.turns for error in errors] == [4, 4]

@@ -44,7 +44,7 @@ def test_a_fault_at_every_write_of_a_sweep_of_30_trials_loses_and_doubles_nothin
     """R1, R3: killed at a write or in it, disk full from one on, one failing; then the same call ends the sweep."""
     done = subprocess.run(
         [sys.executable, HERE / "trust_driver.py", library, mode, str(_step(mode, full))],
-        env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=900,
+        env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, timeout=3000,
     )  # fmt: skip
     print(done.stdout)
     found = re.fullmatch(r"\w+: (\d+) writes, (\d+) faults, 0 lost, 0 doubled, 0 manual steps\n", done.stdout)

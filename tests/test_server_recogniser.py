@@ -227,6 +227,21 @@ def test_a_turn_broken_off_is_less_finished_than_a_whole_one(sentence):
     assert estimate.probability(0.0, 10.0) < 0.5
 
 
+def test_a_multilingual_model_is_told_language_and_task_behind_what_was_said_before():
+    from realtime_lab.server.whisper_decode import WhisperModel
+    from realtime_lab.server.whisper_tokens import Vocabulary
+
+    names = "<|endoftext|> <|startoftranscript|> <|en|> <|de|> <|transcribe|> <|startofprev|> <|notimestamps|>".split()
+    model = WhisperModel.__new__(WhisperModel)  # weights of such a model come in no package
+    model.vocabulary, model.multilingual = Vocabulary(["a", "b", *names]), True
+    assert model.languages == {"en", "de"}
+    started = [model.vocabulary.tokens[number] for number in model._start("de", [0, 1])]
+    assert started == ["<|startofprev|>", "a", "b", *names[1:2], "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
+    model.multilingual = False
+    assert [model.vocabulary.tokens[number] for number in model._start("en", [])] == [names[1], names[-1]]
+    assert model.languages == {"en"}
+
+
 @needs_whisper
 def test_prompts_are_encoded_as_the_published_tokenizer_does():
     """Expected numbers: tokenizers 0.22 on the same tokenizer.json."""

@@ -32,7 +32,7 @@ from realtime_lab.server.whisper_weights import Weights, find_weights
 
 __all__ = ["Recogniser", "SpeechModel", "open_recogniser", "trimmed"]
 
-VERSION = 1
+VERSION = 2
 """Of everything here and below that decides what is recognised; cached results of another are not used."""
 WINDOW_MS = 20
 SILENT_BELOW_DB = 30.0

@@ -33,6 +33,7 @@ _MARGIN_FRAMES = 100
 _CHUNK_SEARCH_S = (20, 29)
 _MAX_TOKENS_PER_S = 10
 _SPARE_TOKENS = 16
+_CONTEXT_TOKENS = 448
 MAX_PROMPT_TOKENS = 223
 """Whisper looks back on this many tokens at most."""
 MAX_COMPRESSION_RATIO = 2.4
@@ -136,12 +137,13 @@ class WhisperModel:
 
     def _once(self, samples: NDArray[np.int16], n_frames: int, language: str, prompt: Sequence[int]) -> _Window:
         start = self._start(language, prompt)
-        room = _SPARE_TOKENS + _MAX_TOKENS_PER_S * len(samples) // WHISPER_RATE_HZ
+        room = min(_SPARE_TOKENS + _MAX_TOKENS_PER_S * len(samples) // WHISPER_RATE_HZ, _CONTEXT_TOKENS // 2)
         result = self._model.generate(
             self._features(samples, min(n_frames, MAX_FRAMES)),
             [start],
             beam_size=1,
-            max_length=len(start) + min(room, 448 // 2),
+            # The library gives text at most half of this, and what the start leaves of it.
+            max_length=min(_CONTEXT_TOKENS, max(2 * room, room + len(start))),
             return_logits_vocab=True,
             return_no_speech_prob=True,
         )[0]

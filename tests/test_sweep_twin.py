@@ -124,6 +124,23 @@ def _reporting(recording, **values):
     return replace(recording, header=replace(recording.header, effective={**effective, "audio": told}))
 
 
+def test_delays_finer_than_the_clocks_are_not_told(stage):
+    """The same sessions, their appends 20 ms late one time in five: 80 ms and 25 ms are not told, 900 ms are."""
+    late = [_sent_late(recording, 20.0) for recording in conversation(HIDDEN, stage, text=False)]
+    fit = rl.fit_profile(late, stage=stage)
+    assert fit.finding("create.median").said == "cannot be told to 10 %: the clocks tell apart 20.0 ms"
+    assert fit.finding("event_ms").verdict == "rough" and fit.finding("first_byte.median").verdict == "told"
+
+
+def _sent_late(recording, late_ms):
+    runs = []
+    for run in recording.appends:
+        first, count = int(run.start_ms // run.frame_ms), int(run.samples / 24 // run.frame_ms)
+        sent = tuple((first + n + 1) * run.frame_ms + (late_ms if n % 5 == 0 else 0.0) for n in range(count))
+        runs.append(replace(run, sent_ms=sent))
+    return replace(recording, appends=tuple(runs))
+
+
 def test_sessions_of_two_targets_or_none_are_refused(stage):
     script = rl.load_scripts("orders")[1]
     both = [run_session(SessionConfig(), script, mocked(name), stage=stage) for name in ("documented", "observed")]

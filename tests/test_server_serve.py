@@ -227,7 +227,7 @@ def test_the_command_prints_its_address_and_ends_cleanly_on_an_interrupt():
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         address = process.stdout.readline().split()[-1]
-        options = {"json": {}, "trust_env": False}
+        options = {"json": {}, "trust_env": False, "headers": {"Authorization": "Bearer CANARY-42"}}
         reply = httpx.post(f"{address}/realtime/client_secrets", **options).json()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)

@@ -144,7 +144,7 @@ def test_a_transcription_session_transcribes_every_turn_and_ends():
         config = SessionConfig(
             session_type="transcription", turn_detection=detection, transcription=Transcription(model="whisper-1")
         )
-        recording = run_session(config, script, stage=stage)
+        recording = run_session(config, script, mocked(transcriber="simulated"), stage=stage)
         assert recording.header.outcome == "complete"
         texts = [e.event.transcript for e in recording.events if isinstance(e.event, ev.TranscriptionCompleted)]
         assert texts == ["one two", "three"] and sent(recording, ev.ResponseCreated) == []

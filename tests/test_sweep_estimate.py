@@ -87,8 +87,9 @@ def test_a_price_that_is_not_known_leaves_the_cost_unknown(changes, named):
 def test_what_the_mocked_server_refuses_cannot_be_estimated():
     plan = rl.SweepPlan(BASE, {"tracing": ["auto"]}, ORDERS[:1])
     assert plan.estimate(rl.openai()).usd is not None
-    refused = rl.SweepPlan(BASE, {"turn_detection": [rl.SemanticVad()]}, ORDERS[:1]).estimate(rl.openai())
-    assert refused.usd is None and refused.tokens is None and "semantic_vad" in str(refused)
+    remote = BASE.with_values({"tools": [{"type": "mcp", "server_label": "files"}]})
+    refused = rl.SweepPlan(remote, {"threshold": [0.5]}, ORDERS[:1]).estimate(rl.openai())
+    assert refused.usd is None and refused.tokens is None and "session.tools[0].type" in str(refused)
 
 
 def test_what_costs_nothing_is_free_and_counted_at_once():

@@ -7,6 +7,7 @@ on, and 130.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -211,6 +212,13 @@ def serve(
             help="whisper, a folder of Whisper weights, or simulated: none.", show_default="what is installed"
         ),
     ] = None,
+    end_of_turn: Annotated[
+        str | None,
+        typer.Option(
+            help="What semantic_vad waits for: module:name of a callable, imported from here or from the environment.",
+            show_default="the recogniser's punctuation",
+        ),
+    ] = None,
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Print what it does of the protocol, with the test of each, and end.")
     ] = False,
@@ -223,8 +231,10 @@ def serve(
         return
     from realtime_lab.server.command import serve_until_interrupted
 
+    if end_of_turn is not None:  # a console script does not look for modules where it is called
+        sys.path.insert(0, str(Path.cwd()))
     with _plain_ends():
-        serve_until_interrupted(port, profile, seed, key_env, transcriber, typer.echo)
+        serve_until_interrupted(port, profile, seed, key_env, transcriber, end_of_turn, typer.echo)
 
 
 @app.command()
@@ -347,8 +357,11 @@ def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
 
     Args:
         summary: A study's summary; `axes` and the condition tell its rows apart.
-        axes: The swept settings to show.
+        axes: The swept settings to show; an oracle beside them is left out, as it is none.
     """
+    from realtime_lab.analysis.oracle import without_oracle
+
+    summary = without_oracle(summary)
     conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
     recognised = "mean_logprob" in summary and bool(summary["mean_logprob"].notna().any())
     heads = (*HEADS, *RECOGNISED_HEADS) if recognised else HEADS

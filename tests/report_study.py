@@ -29,6 +29,7 @@ def made_study(
     repeats=1,
     scripts=1,
     profile=None,
+    oracle=False,
 ):
     """A study of two settings; `words` replaces the scripts' texts, `text` every text that anybody can choose."""
     words = words or text
@@ -49,7 +50,7 @@ def made_study(
         profile = replace(PROFILES["documented"], name=line, note=line)
         target = mocked(profile)
         base = base.with_values({"instructions": text, "model": text, "transcription.model": text})
-    plan = SweepPlan(base, space or SPACE, spoken, conditions=(clean(),), repeats=repeats, seed=3)
+    plan = SweepPlan(base, space or SPACE, spoken, conditions=(clean(),), repeats=repeats, seed=3, oracle=oracle)
     with ThreadPoolExecutor(1) as pool:
         return run_sweep(plan, target, store=folder / name, executor=pool, progress=False, allow_unmodelled=True)
 

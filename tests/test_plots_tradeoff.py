@@ -230,3 +230,42 @@ def test_public_names_are_sorted_and_exist():
     assert callable(plots.tradeoff) and callable(plots.tradeoff_info)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         plots.nothing  # noqa: B018
+
+
+def with_oracle(**options):
+    """The frame of `turns`, and an oracle's turns beside it."""
+    bound = turns(silences=(0,), **options).assign(silence_duration_ms=pd.NA, cut=False, n_cut_holds=0)
+    bound["response_latency_ms"] = bound["response_latency_ms"].fillna(700.0)
+    rest = turns(**options)
+    both = pd.concat([rest.assign(commit_delay_ms=pd.NA), bound.assign(commit_delay_ms=0.0)], ignore_index=True)
+    return both.astype({"commit_delay_ms": "Float64", "silence_duration_ms": "Float64"})
+
+
+def test_the_oracle_is_a_labelled_bound_and_leaves_every_point_as_it_was():
+    frame = with_oracle(conditions=("clean", "babble_3dB"))
+    info, plain = tradeoff_info(frame), tradeoff_info(turns(conditions=("clean", "babble_3dB")))
+    assert info.points == plain.points and info.settings == plain.settings and info.labelled == plain.labelled
+    assert {point.condition for point in info.oracle} == {"clean", "babble_3dB"} and plain.oracle == ()
+    bound = summary(frame, by=["commit_delay_ms", "condition"]).set_index(["commit_delay_ms", "condition"])
+    for point in info.oracle:
+        assert point.latency_ms == bound.loc[(0.0, point.condition), "response_latency_ms_p50"]
+    axes = tradeoff(frame)
+    assert "oracle, 0 ms commit delay" in [text.get_text() for text in texts(axes)]
+    lines = [line for line in axes.get_lines() if list(line.get_ydata()) == [0, 1]]
+    assert sorted(line.get_xdata()[0] for line in lines) == sorted(point.latency_ms for point in info.oracle)
+    assert "no detector answers sooner" in " ".join(info.caption) and "racle" not in " ".join(plain.caption)
+
+
+def test_a_later_commit_is_no_bound():
+    frame = with_oracle()
+    frame.loc[frame["commit_delay_ms"].notna(), "commit_delay_ms"] = 300.0
+    info = tradeoff_info(frame)
+    assert info.oracle == () and len(info.points) == 2 and info.settings == ("silence_duration_ms",)
+
+
+def test_where_only_delays_were_swept_each_is_a_point():
+    frame = with_oracle()
+    only = frame[frame["commit_delay_ms"].notna()].drop(columns="silence_duration_ms")
+    later = only.assign(commit_delay_ms=300.0)
+    info = tradeoff_info(pd.concat([only, later], ignore_index=True))
+    assert info.settings == ("commit_delay_ms",) and len(info.points) == 2 and len(info.oracle) == 1

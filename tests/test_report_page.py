@@ -208,6 +208,14 @@ def test_one_setting_is_kept(tmp_path):
     assert "New setting" not in text and "Closest setting" not in text and "svg" in page.tags
 
 
+def test_an_oracle_is_a_bound_in_the_plot_and_no_setting_anywhere_else(tmp_path):
+    text = report_html(made_study(tmp_path, oracle=True, scripts=2), Question(), False)
+    assert_harmless(text)
+    plot = text[text.index("trade") :]
+    assert "oracle, 0 ms commit delay" in plot and "2 settings" in text and "3 settings" not in text
+    assert "commit_delay_ms" not in re.sub("oracle = true", "", text) and "oracle = true" in text
+
+
 def test_sessions_whose_clips_are_gone_are_reported_without_sound(study, monkeypatch):
     def gone(self, *index):
         raise rl.errors.AudioError("the clip is not there")

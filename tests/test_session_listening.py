@@ -65,14 +65,16 @@ def test_cached_and_uncached_runs_give_equal_events(condition, format_type, prof
 )
 def test_semantic_turns_are_the_same_by_bytes_and_by_passages(format_type, reduction, eagerness):
     """The estimate here changes with every bit it hears, so both runs hear the same samples at each pause."""
-    script, stage = load_scripts("orders")[0], Stage(end_of_turn=Guess)
+    script, stage = load_scripts("orders")[0], Stage()
     config = SessionConfig(
         model="gpt-realtime",
         turn_detection=SemanticVad(eagerness=eagerness),
         input_format={"type": format_type},
         noise_reduction=None if reduction is None else {"type": reduction},
     )
-    recording = run_session(config, script, mocked(transcriber="simulated"), condition=babble(15), stage=stage, seed=3)
+    recording = run_session(
+        config, script, mocked(transcriber="simulated", end_of_turn=Guess), condition=babble(15), stage=stage, seed=3
+    )
     cached = [(entry.t_ms, entry.event) for entry in recording.events if entry.direction == "server"]
     stops = [event.audio_end_ms for _, event in cached if isinstance(event, ev.SpeechStopped)]
     assert len(stops) >= len(script.turns) and recording.header.engine["turns"].endswith("a guess from the samples")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "COMMIT_DELAY",
     "EVENTS",
     "KEYS",
     "LATENCY_METRICS",
@@ -30,6 +31,10 @@ __all__ = [
 
 METRICS_VERSION = 1
 """Version of every definition below."""
+
+COMMIT_DELAY = "commit_delay_ms"
+"""Column of a swept delay from the end of a turn, which the script knows, to the client's commit, ms; missing wherever
+something else ended turns."""
 
 Dtype = Literal["float", "int", "bool", "str"]
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.errors import RealtimeLabError
 
 __all__ = ["HasFrames", "first_condition", "frames_of"]
@@ -24,7 +25,7 @@ class HasFrames(Protocol):
 
 
 def frames_of(source: HasFrames | pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Turns and responses of a source; a frame is taken for turns, without responses.
+    """Turns and responses of a source; a frame is taken for turns, without responses. An oracle's are left out.
 
     Raises:
         RealtimeLabError: If there are no turns.
@@ -35,7 +36,7 @@ def frames_of(source: HasFrames | pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
         turns, responses = source.turns_df(), source.responses_df()
     if turns.empty:
         raise RealtimeLabError("there are no turns: no session is complete")
-    return turns, responses
+    return without_oracle(turns), None if responses is None else without_oracle(responses)
 
 
 def first_condition(turns: pd.DataFrame) -> str:

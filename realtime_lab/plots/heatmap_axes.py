@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from realtime_lab.analysis.choice_groups import in_condition, of_setting, plain_cell, plain_row
 from realtime_lab.analysis.choice_words import column_of, compact, compact_interval, label_of, setting_words
+from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.analysis.summary import SUMMARY, default_by, summary
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.style import INK, new_axes, plain, show_literally
@@ -143,8 +144,8 @@ def _words(values: Sequence[Any]) -> tuple[str, ...]:
 
 def _summary_of(source: Summarised | pd.DataFrame) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
-        return source.summary()
-    return source if "cutoff_rate" in source.columns else summary(source)
+        return without_oracle(source.summary())
+    return without_oracle(source if "cutoff_rate" in source.columns else summary(source))
 
 
 def _settings(frame: pd.DataFrame) -> list[str]:

@@ -27,11 +27,12 @@ from realtime_lab.plots.style import (
     root_figure,
     show_literally,
 )
-from realtime_lab.plots.tradeoff_data import Summarised, TradeoffInfo, TradeoffPoint, tradeoff_info
+from realtime_lab.plots.tradeoff_data import ORACLE_LABEL, Summarised, TradeoffInfo, TradeoffPoint, tradeoff_info
 
 __all__ = ["draw_tradeoff", "tradeoff"]
 
 _CURVE_STYLES: tuple[Any, ...] = ((0, (1, 1.3)), (0, (5, 2)))
+_ORACLE_STYLE: Any = (0, (4, 1.5, 1, 1.5))
 _CAPTION_CHARACTERS = 118
 _PUBLISHED = "Published elsewhere (eot-bench):\nmedia time to the decision,\nno model, no network"
 
@@ -75,6 +76,7 @@ def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
         _draw_points(named, colours[name], ax, faint=False)
         if info.is_path and named:
             ax.plot(*zip(*map(_place, named), strict=True), color=colours[name], linewidth=1.6, alpha=0.35, zorder=2.5)
+    _draw_oracle(info, colours, ax)
     if not info.points:
         ax.text(0.5, 0.5, "No setting can be drawn", transform=ax.transAxes, ha="center", color=INK, fontsize=11)
     _draw_legends(info, colours, ax)
@@ -129,14 +131,24 @@ def _draw_points(points: Sequence[TradeoffPoint], colour: str, ax: Axes, *, fain
         ax.plot(np.full(len(ends), edge), ends, ">", color=colour, markersize=5, alpha=0.6, clip_on=False, zorder=3)
 
 
+def _draw_oracle(info: TradeoffInfo, colours: dict[str, str], ax: Axes) -> None:
+    """The bound: a line across all cut-off rates at its median, its interval shaded, one per condition."""
+    for point in info.oracle:
+        colour = colours[point.condition]
+        ax.axvspan(point.latency_low_ms, min(point.latency_high_ms, ax.get_xlim()[1]), color=colour, alpha=0.08, lw=0)
+        ax.axvline(point.latency_ms, color=colour, linestyle=_ORACLE_STYLE, linewidth=1.3, zorder=1.8)
+
+
 def _draw_legends(info: TradeoffInfo, colours: dict[str, str], ax: Axes) -> None:
     if info.conditions:
         dots = [
             Line2D([], [], color=colours[name], marker="o", linestyle="none", markersize=7, markeredgecolor="white")
             for name in info.conditions
         ]
+        bound = [Line2D([], [], color=INK, linestyle=_ORACLE_STYLE, linewidth=1.3)] if info.oracle else []
+        names = [*map(plain, info.conditions), *([ORACLE_LABEL] if info.oracle else [])]
         title = Text(text="Condition", fontsize=9, fontweight="bold", color=INK)
-        legend = _legend(dots, list(map(plain, info.conditions)), title, "upper left", ax)
+        legend = _legend([*dots, *bound], names, title, "upper left", ax)
         if info.curves:
             ax.add_artist(legend)  # axes keep their last legend only
     if info.curves:

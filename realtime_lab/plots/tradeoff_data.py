@@ -12,17 +12,31 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from realtime_lab.analysis.columns import Column, column
+from realtime_lab.analysis.oracle import is_bound, without_oracle
 from realtime_lab.analysis.summary import SUMMARY, default_by, summary
 from realtime_lab.config import treatment
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.resources import data_path
 from realtime_lab.session import calibrated_against
 
-__all__ = ["PublishedCurve", "TradeoffInfo", "TradeoffPoint", "published_curves", "tradeoff_info"]
+__all__ = [
+    "ORACLE_LABEL",
+    "OraclePoint",
+    "PublishedCurve",
+    "TradeoffInfo",
+    "TradeoffPoint",
+    "published_curves",
+    "tradeoff_info",
+]
 
 _FEW = 8
 """Up to this many points, each is named."""
 NOT_VERIFIED = "Mocked server, not verified against a live service."
+ORACLE_LABEL = "oracle, 0 ms commit delay"
+ORACLE_KEY = (
+    "Oracle: the client commits at the very end of each turn, which only the script knows; no detector answers sooner "
+    "without cutting off."
+)
 _CURVES = {
     "silence_only": "silence only",
     "gpt_realtime_2_semantic_vad": "gpt-realtime-2, semantic_vad",
@@ -58,6 +72,18 @@ class TradeoffPoint(NamedTuple):
     n_holds: int
 
 
+class OraclePoint(NamedTuple):
+    """The bound in one condition: what waiting comes to when the client commits as soon as each turn is over."""
+
+    condition: str
+    latency_ms: float
+    """Median; finite."""
+    latency_low_ms: float
+    latency_high_ms: float
+    n_turns: int
+    """Turns in the latency's sample."""
+
+
 class PublishedCurve(NamedTuple):
     """Results somebody else published."""
 
@@ -77,6 +103,8 @@ class TradeoffInfo(NamedTuple):
     latency: Column
     """The latency on the x axis."""
     curves: tuple[PublishedCurve, ...]
+    oracle: tuple[OraclePoint, ...]
+    """What no detector can beat, one per condition and target, where sessions without turn detection show it."""
     labelled: Mapping[TradeoffPoint, str]
     """Points that are named, with their names: all when there are few; else one path along one setting."""
     label_key: str
@@ -99,7 +127,8 @@ class TradeoffInfo(NamedTuple):
             f"Each point is one setting: median {self.latency.label} over turns that were not cut, and cut holds over "
             "holds, with 95 % intervals."
         )
-        reading = " ".join(filter(None, (what, self.label_key, *self.not_drawn)))
+        bound = ORACLE_KEY if self.oracle else ""
+        reading = " ".join(filter(None, (what, self.label_key, bound, *self.not_drawn)))
         if not self.mocked:
             return (reading,)
         rough = f" Approximated: {', '.join(self.approximated)}." if self.approximated else ""
@@ -120,18 +149,19 @@ def tradeoff_info(
     Raises:
         RealtimeLabError: If there is no such latency.
     """
-    frame = _summary_of(source)
+    whole = _summary_of(source)
+    frame = without_oracle(whole)
     metric = column(latency)
     if metric is None or f"{latency}_p50" not in frame.columns:
         known = [entry.name.removesuffix("_p50") for entry in SUMMARY if entry.name.endswith("_p50")]
         raise RealtimeLabError(f"latency = {latency!r}: the summary has a median of {', '.join(known)}")
     names = [name for name in default_by(_setting_columns(frame)) if name not in ("condition", "target")]
     settings = tuple(name for name in names if frame[name].astype("string").nunique(dropna=False) > 1)
-    rows = frame.to_dict("records")
+    rows, bound = frame.to_dict("records"), whole[is_bound(whole)].to_dict("records")
     points = [_point(row, settings, latency) for row in rows if _number(row[f"{latency}_p50"]) is not None]
     drawn = tuple(point for point in points if math.isfinite(point.latency_ms) and math.isfinite(point.cutoff_rate))
     mocked = any(str(row.get("target", "mocked")).removeprefix("replay:").startswith("mocked") for row in rows)
-    conditions = dict.fromkeys(str(row.get("condition", "all turns")) for row in rows)
+    conditions = dict.fromkeys(str(row.get("condition", "all turns")) for row in (*rows, *bound))
     labelled, label_key, is_path = _names(drawn, settings)
     return TradeoffInfo(
         points=drawn,
@@ -139,10 +169,11 @@ def tradeoff_info(
         conditions=tuple(sorted(conditions, key=lambda name: (name != "clean", name))),
         latency=metric,
         curves=published_curves() if published else (),
+        oracle=tuple(_oracle_points(bound, latency)),
         labelled=labelled,
         label_key=label_key,
         is_path=is_path,
-        not_drawn=tuple(_not_drawn(rows, points, drawn)),
+        not_drawn=(*_not_drawn(rows, points, drawn), *_bound_not_drawn(bound, latency)),
         mocked=mocked,
         calibrated=calibrated_against(str(row.get("target", "mocked")) for row in rows) if mocked else None,
         approximated=tuple(_approximated(settings, points)) if mocked else (),
@@ -188,6 +219,20 @@ def _point(row: Mapping[Any, Any], settings: Sequence[str], latency: str) -> Tra
         n_cut_holds=int(row["n_cut_holds"]),
         n_holds=int(row["n_holds"]),
     )
+
+
+def _oracle_points(rows: Sequence[Mapping[Any, Any]], latency: str) -> Iterator[OraclePoint]:
+    for row in rows:
+        point = _point(row, (), latency)
+        if math.isfinite(point.latency_ms):
+            ends = point.latency_low_ms, point.latency_high_ms
+            yield OraclePoint(point.condition, point.latency_ms, *ends, point.n_turns)
+
+
+def _bound_not_drawn(rows: Sequence[Mapping[Any, Any]], latency: str) -> Iterator[str]:
+    lacks = len(rows) - len(list(_oracle_points(rows, latency)))
+    if lacks:
+        yield f"The oracle is not drawn in {lacks} of {len(rows)}: no median of {latency}."
 
 
 def _not_drawn(rows: Sequence[object], points: Sequence[TradeoffPoint], drawn: Sequence[TradeoffPoint]) -> list[str]:

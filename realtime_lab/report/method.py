@@ -148,7 +148,7 @@ def otherwise_than_asked(trials: pd.DataFrame) -> Iterator[str]:
 
 def _roughly(plan: SweepPlan) -> Iterator[str]:
     """What the mocked server does not model of what was swept, and only imitates of what stayed the same."""
-    for name, path in plan.axes.items():
+    for name, path in plan.fields.items():
         rough = next((value for value in plan.space[name] if treatment(path, value) != "modelled"), None)
         if rough is not None or treatment(path) != "modelled":
             yield f"{name} is {treatment(path, rough)} by the mocked server: {treatment_reason(path, rough)}."

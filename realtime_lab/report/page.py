@@ -17,6 +17,7 @@ from realtime_lab.analysis.choice_compare import Comparison
 from realtime_lab.analysis.choice_groups import plain_row
 from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.choice_words import plural, setting_words
+from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.ecdf_axes import draw_ecdf, ecdf_info
 from realtime_lab.plots.heatmap_axes import draw_heatmap, heatmap_info
@@ -32,7 +33,7 @@ from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom,
 from realtime_lab.report.svg import colour_variables, inline_svg
 from realtime_lab.report.table import SettingTable, setting_table
 from realtime_lab.session import calibrated_against
-from realtime_lab.sweep.chosen import Swept, best_setting, compare_settings, swept_settings, worst_of
+from realtime_lab.sweep.chosen import Swept, best_setting, candidates, compare_settings, worst_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,13 +93,13 @@ class Page:
 
     def __post_init__(self) -> None:
         self.plan = self.study.plan
-        self.turns, self.trials = self.study.turns_df(), self.study.trials_df()
+        self.turns, self.trials = without_oracle(self.study.turns_df()), self.study.trials_df()
         if self.turns.empty:
             raise RealtimeLabError("there is nothing to report: no session of this study is complete")
         self.room = SoundRoom(self.study, self.private)
         self.mocked = bool(self.turns["target"].astype("string").str.match("(replay:)?mocked").any())
         self.calibrated = calibrated_against(self.turns["target"].dropna().astype(str).unique())
-        self.swept = swept_settings(self.study)
+        self.swept = candidates(self.study)
         asked = self.question
         self.wait = next((wait for wait in WAITS if self.turns[wait.latency].notna().any()), WAITS[0])
         self.where = " and ".join(self._limits()) if asked.where is None else asked.where

@@ -100,7 +100,7 @@ def old_setting(plan: SweepPlan) -> dict[str, Any]:
     if any(config.to_json() == plan.base.to_json() for config in plan.configs):
         return dict(plan.control)
     wanted: dict[str, Any] = {}
-    for name, path in plan.axes.items():
+    for name, path in plan.fields.items():
         given = plan.base.get(path, None)
         wanted[name] = field_info(path).default if given is None else given
     try:

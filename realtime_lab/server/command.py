@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.server.hearing import default_transcriber, transcriber_problem
+from realtime_lab.server.plugged import find_plugged
 from realtime_lab.server.profile_file import find_profile
 from realtime_lab.server.serve import RealtimeServer
 
@@ -16,7 +17,13 @@ __all__ = ["serve_until_interrupted"]
 
 
 def serve_until_interrupted(
-    port: int, profile: str, seed: int, key_env: str | None, transcriber: str | None, say: Callable[[str], object]
+    port: int,
+    profile: str,
+    seed: int,
+    key_env: str | None,
+    transcriber: str | None,
+    end_of_turn: str | None,
+    say: Callable[[str], object],
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -26,12 +33,14 @@ def serve_until_interrupted(
         seed: Decides what its sessions draw.
         key_env: Name of the environment variable that holds the only key to accept; None: any key, or none.
         transcriber: "whisper", "simulated" (none), or a folder of Whisper weights; None: what is installed.
+        end_of_turn: Where to import what estimates the end of a turn from, "module:name"; None: the recogniser's
+            punctuation, where there is one.
         say: Prints a line.
 
     Raises:
         ProfileError: If the profile is unknown or its file has mistakes.
         MissingExtraError: If the transcriber needs the extra `whisper`, which is not installed.
-        ConfigError: If the transcriber is neither a name nor a folder of weights.
+        ConfigError: If the transcriber is neither a name nor a folder of weights, or the estimate is not found.
         RealtimeLabError: If the variable is not set, or the port cannot be listened on.
     """
     found = find_profile(profile)
@@ -44,7 +53,8 @@ def serve_until_interrupted(
     problem = transcriber_problem(chosen)
     if problem is not None:
         raise ConfigError([problem])
-    server = RealtimeServer(found, seed, port, key, transcriber=chosen)
+    estimate = None if end_of_turn is None else find_plugged("end_of_turn", end_of_turn).make
+    server = RealtimeServer(found, seed, port, key, transcriber=chosen, end_of_turn=estimate)
     asyncio.run(_hold(server, say))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["EndOfTurn"]
+from realtime_lab.server.spans import HeardAudio
+
+__all__ = ["EndOfTurn", "EndOfTurnMaker"]
 
 
 class EndOfTurn(Protocol):
@@ -18,3 +21,7 @@ class EndOfTurn(Protocol):
     def probability(self, start_ms: float, end_ms: float) -> float:
         """Probability that whoever speaks in [start_ms, end_ms) of audio time has finished at its end."""
         ...
+
+
+EndOfTurnMaker = Callable[[HeardAudio], EndOfTurn]
+"""Makes the estimate of one session from what that session hears."""

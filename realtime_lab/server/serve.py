@@ -27,6 +27,7 @@ from realtime_lab.audio.g711 import encode_alaw, encode_ulaw
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES, encode
 from realtime_lab.protocol.items import AudioRef, ErrorDetail
+from realtime_lab.server.end_of_turn import EndOfTurn, EndOfTurnMaker
 from realtime_lab.server.engine import Engine, FrameListener
 from realtime_lab.server.heard import HeardFrames
 from realtime_lab.server.hearing import (
@@ -37,6 +38,7 @@ from realtime_lab.server.hearing import (
 )
 from realtime_lab.server.http import Reply, Request, answer, refusal, wrong_key
 from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.recogniser import Recogniser
 from realtime_lab.server.secrets import ClientSecrets
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
 from realtime_lab.server.voice import voice_piece
@@ -68,6 +70,7 @@ class RealtimeServer:
         same_seed: Give every session the seed itself, so that each is like the one on the virtual clock.
         transcriber: "whisper" or a folder of Whisper weights; "simulated": nothing, as no script says what is spoken.
             Default: "whisper" where the extra is installed.
+        end_of_turn: What estimates the end of a turn, for semantic_vad; None: the recogniser's punctuation.
     """
 
     profile: Profile = field(default_factory=lambda: PROFILES["documented"])
@@ -76,6 +79,7 @@ class RealtimeServer:
     key: str | None = field(default=None, repr=False)
     same_seed: bool = False
     transcriber: str = field(default_factory=default_transcriber)
+    end_of_turn: EndOfTurnMaker | None = None
     sessions: int = field(default=0, init=False)
     """How many sessions were opened so far."""
 
@@ -138,7 +142,7 @@ class RealtimeServer:
         self.sessions += 1
         seed = self.seed if self.same_seed else self.seed + self.sessions - 1
         recogniser = self._recogniser
-        heard = None if recogniser is None else HeardFrames()
+        heard = None if recogniser is None and self.end_of_turn is None else HeardFrames()
         engine = Engine(
             self.profile,
             seed,
@@ -148,7 +152,7 @@ class RealtimeServer:
             intent=request.query("intent"),
             heard=heard,
             # The estimate decides whether a turn is over, so this one the session waits for.
-            end_of_turn=None if recogniser is None or heard is None else PunctuationEndOfTurn(recogniser, heard),
+            end_of_turn=None if heard is None else self._estimate(recogniser, heard),
             # On a thread of its own: recognition takes a third of a second, and other sessions must not wait for it.
             transcriber=None
             if recogniser is None or heard is None
@@ -158,6 +162,12 @@ class RealtimeServer:
         if opened is not None:
             engine.open_as(opened)
         await self.session(reader, writer, engine, request).run(raw)
+
+    def _estimate(self, recogniser: Recogniser | None, heard: HeardFrames) -> EndOfTurn | None:
+        """What a session's semantic_vad waits for."""
+        if self.end_of_turn is not None:
+            return self.end_of_turn(heard)
+        return None if recogniser is None else PunctuationEndOfTurn(recogniser, heard)
 
     def _answer(self, request: Request) -> Reply:
         """Answer a REST request."""

@@ -117,7 +117,7 @@ class Caller:
         self._commits: deque[float] = deque()
         self._ear: FrameEar | None = None
         if self._detection is None and self.client_turns.endpointer is not None:
-            self._ear = FrameEar(self.client_turns.endpointer, self.placements)
+            self._ear = FrameEar(self.client_turns.endpointer.called("endpointer"), self.placements)
         self._transcribes = audio_in.get("transcription") is not None
         text = self.effective.get("output_modalities") == ["text"]
         # Some servers look for the modality here only.

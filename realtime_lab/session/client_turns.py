@@ -17,6 +17,7 @@ from realtime_lab.audio.pcm import GRID_MS, GRID_SAMPLES
 from realtime_lab.audio.render import Passage
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import Problem
+from realtime_lab.server.plugged import Plugged
 
 __all__ = ["BY_SCRIPT", "ClientEndpointer", "ClientTurns", "FrameEar", "client_turn_problems"]
 
@@ -49,14 +50,15 @@ class ClientTurns:
 
     commit_delay_ms: float = 0.0
     """From the end of each turn to the commit, where no endpointer is given."""
-    endpointer: ClientEndpointer | None = None
+    endpointer: Plugged | None = None
+    """Names a ClientEndpointer."""
 
     @property
     def name(self) -> str:
         """What ends turns, for the recording's header."""
         if self.endpointer is None:
             return f"client: end of turn by the script + {self.commit_delay_ms:g} ms"
-        return f"client: {getattr(self.endpointer, '__qualname__', type(self.endpointer).__name__)}"[:200]
+        return f"client: {self.endpointer}"
 
 
 BY_SCRIPT = ClientTurns()
@@ -96,9 +98,8 @@ def client_turn_problems(config: SessionConfig, turns: ClientTurns) -> list[Prob
     problems = []
     if not 0 <= turns.commit_delay_ms <= MAX_COMMIT_DELAY_MS:
         problems.append(Problem("commit_delay_ms", turns.commit_delay_ms, f"0 to {MAX_COMMIT_DELAY_MS:g} ms"))
-    if turns.endpointer is not None and not callable(turns.endpointer):
-        allowed = "a callable that returns one, which takes a frame and says whether the turn is over"
-        problems.append(Problem("endpointer", type(turns.endpointer).__name__, allowed))
+    if turns.endpointer is not None:
+        problems += turns.endpointer.problems("endpointer")
     detected = config.get("turn_detection", "unset")
     if turns != BY_SCRIPT and detected is not None:
         hint = "the client ends turns only where the server detects none"

@@ -16,12 +16,20 @@ from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, RecordingError
 from realtime_lab.recording.events import Recording
+from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.targets import Replay
 
 __all__ = ["find_recordings", "run_replay"]
 
 
-def run_replay(config: SessionConfig, script: Script, condition: Condition, target: Replay, seed: int) -> Recording:
+def run_replay(
+    config: SessionConfig,
+    script: Script,
+    condition: Condition,
+    target: Replay,
+    seed: int,
+    turns: ClientTurns = BY_SCRIPT,
+) -> Recording:
     """The recorded session again, under the replay target's name.
 
     Args:
@@ -30,16 +38,19 @@ def run_replay(config: SessionConfig, script: Script, condition: Condition, targ
         condition: What it sounds like.
         target: The recordings.
         seed: Of several recordings the one with this seed answers, else the first.
+        turns: How the client ends turns where the server detects none.
 
     Raises:
         RecordingError: If none was made with these; the message says what differs.
     """
-    found = find_recordings(config, script, condition, target)
+    found = find_recordings(config, script, condition, target, turns)
     recording = next((one for one in found if one.header.seed == seed), found[0])
     return msgspec.structs.replace(recording, header=msgspec.structs.replace(recording.header, target=target.name))
 
 
-def find_recordings(config: SessionConfig, script: Script, condition: Condition, target: Replay) -> list[Recording]:
+def find_recordings(
+    config: SessionConfig, script: Script, condition: Condition, target: Replay, turns: ClientTurns = BY_SCRIPT
+) -> list[Recording]:
     """Every recording that was made with these, in their order.
 
     Raises:
@@ -66,7 +77,12 @@ def find_recordings(config: SessionConfig, script: Script, condition: Condition,
             f"script {script.id!r:.80} was not recorded with this configuration; the closest recording differs in "
             + "; ".join(closest)
         )
-    return found
+    ended = [one.header.engine.get("turns", "") for one in found]
+    same = [one for one, how in zip(found, ended, strict=True) if not how.startswith("client") or how == turns.name]
+    if not same:
+        others = _listed(sorted(set(ended)))
+        raise RecordingError(f"script {script.id!r:.80}: turns were not ended by {turns.name!r:.80}, but by {others}")
+    return same
 
 
 def _comparable(requested: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording.events import Recording
+from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session.client_turns import ClientEndpointer, ClientTurns, client_turn_problems
 from realtime_lab.session.recorded import run_replay
 from realtime_lab.session.stage import Stage
@@ -29,7 +30,7 @@ def run_session(
     frame_ms: float = DEFAULT_FRAME_MS,
     stage: Stage | None = None,
     commit_delay_ms: float = 0.0,
-    endpointer: ClientEndpointer | None = None,
+    endpointer: ClientEndpointer | Plugged | None = None,
 ) -> Recording:
     """Play a script to a target and record what happens.
 
@@ -58,13 +59,13 @@ def run_session(
     """
     if not 0 < frame_ms <= 1000:
         raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
-    turns = ClientTurns(commit_delay_ms, endpointer)
+    turns = ClientTurns(commit_delay_ms, None if endpointer is None else plugged("endpointer", endpointer))
     problems = client_turn_problems(config, turns)
     if problems:
         raise ConfigError(problems)
     target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
     if isinstance(target, Replay):
-        return run_replay(config, script, condition, target, seed)
+        return run_replay(config, script, condition, target, seed, turns)
     if isinstance(target, Live):
         from realtime_lab.session.live_run import (
             LiveRequest,

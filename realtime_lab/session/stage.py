@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,9 +17,7 @@ from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad_cache import VadCache
-from realtime_lab.server.end_of_turn import EndOfTurn
 from realtime_lab.server.endpointing import EndpointRule, Track
-from realtime_lab.server.spans import HeardAudio
 from realtime_lab.server.tracks import TrackStore
 
 __all__ = ["Stage", "WireAudio"]
@@ -81,12 +78,9 @@ class Stage:
 
     Args:
         cache: Where speech probabilities are remembered; default: the user's cache folder.
-        end_of_turn: Makes the end-of-turn estimate of a mocked session from the audio it hears, for semantic_vad;
-            default: the recogniser's punctuation, where the target has a recogniser.
     """
 
     cache: VadCache = field(default_factory=lambda: VadCache(cache_folder()))
-    end_of_turn: Callable[[HeardAudio], EndOfTurn] | None = None
     _renderers: dict[tuple[str, Condition], Renderer] = field(default_factory=dict)
     _wire: dict[tuple[str, str, str | None], WireAudio] = field(default_factory=dict)
 

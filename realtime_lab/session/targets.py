@@ -12,7 +12,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from realtime_lab.errors import ConfigError, MissingExtraError, Problem, RecordingError
 from realtime_lab.recording import Recording, load_recording, recording_to_bytes
+from realtime_lab.server.end_of_turn import EndOfTurnMaker
 from realtime_lab.server.hearing import SIMULATED, WHISPER, default_transcriber, transcriber_problem
+from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.server.profile import Profile
 from realtime_lab.server.profile_file import find_profile
 from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
@@ -52,6 +54,8 @@ class Mocked:
     """Its defaults and delays."""
     transcriber: str = SIMULATED
     """What transcribes: "whisper", "simulated", or a folder of Whisper weights."""
+    end_of_turn: Plugged | None = None
+    """What estimates the end of a turn for semantic_vad; None: the recogniser's punctuation, where there is one."""
     kind: ClassVar[str] = "mocked"
     paid: ClassVar[bool] = False
 
@@ -60,7 +64,13 @@ class Mocked:
         """Stands in every row."""
         calibration = self.profile.calibration
         told = "" if calibration is None else f" (calibrated {calibration.on} against {calibration.against})"
-        return f"mocked:{self.profile.name}{told}"
+        estimate = "" if self.end_of_turn is None else f", end of turn by {self.end_of_turn}"
+        return f"mocked:{self.profile.name}{estimate}{told}"
+
+    @property
+    def estimates(self) -> bool:
+        """Whether anything estimates the end of a turn, so that semantic_vad can be asked for."""
+        return self.end_of_turn is not None or self.transcriber != SIMULATED
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,12 @@ def calibrated_against(targets: Iterable[str]) -> str | None:
     return " and ".join(told) if found and None not in found else None
 
 
-def mocked(profile: str | Path | Profile = "documented", *, transcriber: str | Path | None = None) -> Mocked:
+def mocked(
+    profile: str | Path | Profile = "documented",
+    *,
+    transcriber: str | Path | None = None,
+    end_of_turn: EndOfTurnMaker | str | None = None,
+) -> Mocked:
     """The mocked target.
 
     Args:
@@ -219,22 +234,27 @@ def mocked(profile: str | Path | Profile = "documented", *, transcriber: str | P
             log-probabilities of its tokens. "simulated": the script's own words, without log-probabilities. Or a
             folder of other Whisper weights in ctranslate2's layout. Default: "whisper" where the extra `whisper` is
             installed, else "simulated".
+        end_of_turn: What estimates the end of a turn, for semantic_vad: a callable, or "module:name" to import it. It
+            is given what a session hears and returns an `EndOfTurn`, anew for each session. Its name is part of the
+            target's. Workers import it, so a sweep takes a module's own function or class, or a partial of one.
+            Default: the recogniser's punctuation.
 
     Raises:
         ProfileError: If there is no such profile, or its file has mistakes.
-        ConfigError: If `transcriber` is neither a name nor a folder.
+        ConfigError: If `transcriber` is neither a name nor a folder, or `end_of_turn` cannot be called or found.
         MissingExtraError: If it needs the extra `whisper`, which is not installed.
     """
     found = profile if isinstance(profile, Profile) else find_profile(profile)
+    estimate = None if end_of_turn is None else plugged("end_of_turn", end_of_turn)
     if transcriber is None:
-        return Mocked(found, default_transcriber())
+        return Mocked(found, default_transcriber(), estimate)
     chosen = str(transcriber) if isinstance(transcriber, Path) else transcriber
     problem = transcriber_problem(chosen)
     if problem is not None:
         raise ConfigError([problem])
     if chosen == WHISPER and not whisper_installed():
         raise MissingExtraError(f"transcriber='whisper' takes a recogniser; {HOW_TO_INSTALL}", EXTRA)
-    return Mocked(found, chosen)
+    return Mocked(found, chosen, estimate)
 
 
 def live(

@@ -87,7 +87,7 @@ class _VirtualSession:
 
     def _recogniser(self) -> Recogniser | None:
         """The recogniser, if the session has something for it to do."""
-        semantic = isinstance(self.config.get("turn_detection"), SemanticVad) and self.stage.end_of_turn is None
+        semantic = isinstance(self.config.get("turn_detection"), SemanticVad) and self.target.end_of_turn is None
         if not semantic and self.config.get("transcription") is None:
             return None
         recogniser = find_recogniser(self.target.transcriber)
@@ -96,9 +96,10 @@ class _VirtualSession:
         return recogniser
 
     def _end_of_turn(self, recogniser: Recogniser | None) -> EndOfTurn | None:
-        """The estimate that semantic_vad waits for: the stage's own, or what the recogniser's punctuation says."""
-        if self.stage.end_of_turn is not None:
-            return self.stage.end_of_turn(self.audio)
+        """The estimate that semantic_vad waits for: the target's own, or what the recogniser's punctuation says."""
+        if self.target.end_of_turn is not None:
+            made: EndOfTurn = self.target.end_of_turn.called("end_of_turn")(self.audio)
+            return made
         return None if recogniser is None else PunctuationEndOfTurn(recogniser, self.audio)
 
     def _listen(self, recogniser: Recogniser | None) -> None:

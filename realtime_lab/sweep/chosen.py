@@ -17,7 +17,8 @@ from realtime_lab.analysis.choice_compare import Comparison, compare_frames, nam
 from realtime_lab.analysis.choice_groups import plain_cell, plain_row
 from realtime_lab.analysis.choice_values import Best, Rival
 from realtime_lab.analysis.choice_worst import worst_turns
-from realtime_lab.analysis.columns import setting_names
+from realtime_lab.analysis.columns import COMMIT_DELAY, setting_names
+from realtime_lab.analysis.oracle import is_oracle, without_oracle
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError
 from realtime_lab.sweep.plan import SweepPlan
@@ -26,6 +27,7 @@ __all__ = [
     "StudyComparison",
     "Swept",
     "best_setting",
+    "candidates",
     "compare",
     "compare_settings",
     "swept_settings",
@@ -73,31 +75,41 @@ class Swept(NamedTuple):
 
 
 def swept_settings(study: Studied) -> list[Swept]:
-    """Every setting of a study, in the plan's order of trials."""
+    """Every setting of a study, in the plan's order of trials.
+
+    Beside settings that are no oracle's, only an oracle's cells have a delay: see `analysis.oracle`.
+    """
     frame = study.trials_df()
-    names = [name for name in setting_names(frame.columns) if name in study.plan.space]
+    names = [name for name in setting_names(frame.columns) if name in study.plan.axes]
+    oracle = is_oracle(frame)
     rows = frame[["trial", *names]].to_dict("records")
     found: dict[str, Swept] = {}
-    for row, trial in zip(rows, study.plan.trials, strict=True):
+    for row, trial, bound in zip(rows, study.plan.trials, oracle, strict=True):
         words = repr(sorted(trial.setting.items()))
-        cells = {name: plain_cell(row[name]) for name in names}
+        cells = {name: plain_cell(row[name]) for name in names if bound or name != COMMIT_DELAY}
         known = found.get(words, Swept(cells, dict(trial.setting), trial.config, ()))
         found[words] = known._replace(trials=(*known.trials, str(row["trial"])))
     return list(found.values())
+
+
+def candidates(study: Studied) -> list[Swept]:
+    """The settings that may be chosen: no oracle's, unless there are no others."""
+    known = swept_settings(study)
+    return [one for one in known if COMMIT_DELAY not in one.cells] or known
 
 
 def best_setting(study: Studied, minimize: str, where: str | None, condition: str | None = None, seed: int = 0) -> Best:
     """What `Study.best` answers."""
     plan = study.plan
     provisional = any(script.reference_source == "automatic" for script in plan.scripts)
-    turns, responses = study.turns_df(), study.responses_df()
+    turns, responses = without_oracle(study.turns_df()), without_oracle(study.responses_df())
     if condition is None:
         there = set(turns["condition"].dropna())
         condition = next((entry.name for entry in plan.conditions if entry.name in there), None)
     best = choose(
         turns, responses, minimize=minimize, where=where, condition=condition, provisional=provisional, seed=seed
     )
-    known = swept_settings(study)
+    known = candidates(study)
 
     def planned(cells: Mapping[str, Any]) -> Swept:
         return next(one for one in known if one.cells == dict(cells))

@@ -11,6 +11,7 @@ from realtime_lab.config.frozen_json import MAX_DEPTH
 from realtime_lab.config.masking import masked
 from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
+from realtime_lab.sweep.client_axes import CLIENT_AXES, ORACLE
 from realtime_lab.sweep.plan import SweepPlan, Trial
 from realtime_lab.sweep.records import (
     confirm_from_record,
@@ -42,7 +43,8 @@ def study_content(plan: SweepPlan, target: Target | Sequence[Target], trials: Se
     if plan.confirm is not None:
         record["confirm"] = confirm_to_record(plan.confirm)
     axes = [
-        {"name": name, "path": path, "dtype": axis_dtype(path, plan.space[name])} for name, path in plan.axes.items()
+        {"name": name, "path": path, "dtype": axis_dtype(path, plan.space.get(name, tuple(ORACLE.values())))}
+        for name, path in plan.axes.items()
     ]
     planned = [
         PlannedTrial(
@@ -81,7 +83,11 @@ def plan_from_record(record: Any, target: Any) -> SweepPlan:
             record["seed"],
             **targets_from_record(target),
             chosen=record["chosen"],
-            **{name: record[name] for name in ("when", "zipped", "draw", "control", "metrics") if name in record},
+            **{
+                name: record[name]
+                for name in ("when", "zipped", "draw", "control", "metrics", "oracle")
+                if name in record
+            },
             confirm=confirm_from_record(record["confirm"]) if "confirm" in record else None,
         )
     except (ConfigError, TypeError, KeyError) as error:
@@ -94,6 +100,8 @@ def axis_dtype(path: str, values: Sequence[Any]) -> str:
     A whole number that may be "inf" is a float, whose infinity stands for it. What is none of these is its JSON text.
     """
     kinds = {type(value) for value in values if value is not None and value != "inf"}
+    if path in CLIENT_AXES:
+        return "float" if path in ORACLE else "str"
     if kinds <= {int} and "inf" in field_info(path).choices:
         return "float"
     if kinds <= {int, float} and not ({str} & set(map(type, values))):

@@ -21,6 +21,7 @@ from realtime_lab.analysis.responses import USAGE_NAMES
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.errors import MissingExtraError
 from realtime_lab.session import Mocked, Stage, Target, run_session
+from realtime_lab.sweep.client_axes import client_options
 from realtime_lab.sweep.costs import model_of, price_of
 from realtime_lab.sweep.lengths import script_ms
 
@@ -169,7 +170,8 @@ def _sessions(plan: SweepPlan, trials: Sequence[Trial], like: Mocked) -> Iterato
         stage = Stage()  # what is rendered for one script under one condition is let go of with it
         for t in group:
             script = scripts[script_id]
-            yield t, run_session(t.config, script, like, condition=t.condition, seed=t.seed, stage=stage)
+            how = client_options(t.setting)
+            yield t, run_session(t.config, script, like, condition=t.condition, seed=t.seed, stage=stage, **how)
 
 
 def _usd(rows: Any, trial: Trial, target: Target, prices: PriceTable) -> float:

@@ -52,13 +52,14 @@ def front_settings(study: Study) -> tuple[dict[str, Any], ...]:
 
 
 def front_points(study: Study) -> list[Point]:
-    """Every setting that has both a cut-off rate and a wait, in the plan's order."""
+    """Every setting that may be chosen and has both a cut-off rate and a wait, in the plan's order."""
     from realtime_lab.analysis.choice_groups import plain_cell
-    from realtime_lab.sweep.chosen import swept_settings
+    from realtime_lab.analysis.oracle import without_oracle
+    from realtime_lab.sweep.chosen import candidates
 
-    known = swept_settings(study)
+    known = candidates(study)
     names = list(known[0].cells)
-    rows = _places(study.turns_df(), names).to_dict("records")
+    rows = _places(without_oracle(study.turns_df()), names).to_dict("records")
     places = {str({name: plain_cell(row[name]) for name in names}): row for row in rows}
     found = ((one.setting, places.get(str(one.cells))) for one in known)
     return [Point(setting, row["cutoff_rate"], row["wait_ms"]) for setting, row in found if row is not None]

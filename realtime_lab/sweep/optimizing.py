@@ -109,7 +109,7 @@ class SettingSearch:
     def _setting(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """The plan's setting with these values, as far as they apply to it."""
         for setting in self._settings:
-            if all(values[name] == value for name, value in setting.items()):
+            if all(values.get(name) == value for name, value in setting.items()):
                 return setting
         return None
 

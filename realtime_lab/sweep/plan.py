@@ -18,6 +18,7 @@ from realtime_lab.audio import Condition, Script, clean, load_scripts
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, ScriptError
 from realtime_lab.session import TARGETS, Mocked, Target, mocked
+from realtime_lab.sweep.client_axes import CLIENT_AXES, ORACLE
 from realtime_lab.sweep.confirm import Confirm
 from realtime_lab.sweep.estimate import Estimate, estimate_plan
 from realtime_lab.sweep.plan_checks import (
@@ -76,7 +77,9 @@ class SweepPlan:
     base: SessionConfig
     """What stays the same."""
     space: Mapping[str, Sequence[Any]]
-    """Values of each axis. An axis is named by any unambiguous ending of a field's path, and so is its column."""
+    """Values of each axis. An axis is named by any unambiguous ending of a field's path, and so is its column. Where
+    turn_detection is null, `commit_delay_ms` and `endpointer` (callables, which stand by their names) are axes too:
+    see `sweep.client_axes`."""
     scripts: Sequence[Script]
     """What is said; the name of a shipped set, or a folder, will do."""
     conditions: Sequence[Condition] = field(default_factory=lambda: (clean(),))
@@ -104,6 +107,9 @@ class SweepPlan:
     """What is asked of a trial: all there is, or "turn_detection" alone, which needs no session and is far quicker."""
     confirm: Confirm | None = field(default=None, kw_only=True)
     """The second stage of a coarse-to-live plan: the front of this plan's study is run again there."""
+    oracle: bool = field(default=False, kw_only=True)
+    """Whether one setting more shows what no detector can beat: without turn detection, the client commits at the very
+    end of each turn, which the script knows. Plots of the trade-off show it as their bound; it is never chosen."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -116,17 +122,20 @@ class SweepPlan:
         shape, found = checked_shape(axes, self.when, self.zipped, self.draw)
         problems += found
         told = None if isinstance(self.control, _UsualControl) else self.control
-        shape = replace(shape, control=told, seed=self.seed if not number_problems(1, self.seed) else 0)
+        shape = replace(
+            shape, control=told, oracle=self.oracle is True, seed=self.seed if not number_problems(1, self.seed) else 0
+        )
         settings, control, found = ([], None, []) if problems else build_settings(base, axes, shape)
         problems += found
         problems += unread or script_problems(scripts)
         problems += condition_problems(self.conditions) + number_problems(self.repeats, self.seed)
         put(self, "targets", _several(self.targets))
-        problems += target_problems(self.target, self.targets) + _mode_problems(self.metrics, self.confirm)
+        problems += target_problems(self.target, self.targets) + _mode_problems(self.metrics, self.confirm, self.oracle)
         if problems:
             raise PlanError(problems)
         put(self, "space", MappingProxyType({name: values for name, _, values in axes}))
-        put(self, "axes", MappingProxyType({name: path for name, path, _ in axes}))
+        bound = dict.fromkeys(ORACLE) if self.oracle else {}
+        put(self, "axes", MappingProxyType({name: path for name, path, _ in axes} | {name: name for name in bound}))
         if self.chosen is not None:
             settings = choose(settings, self.chosen)
             put(self, "chosen", tuple(MappingProxyType(setting) for setting, _ in settings))
@@ -135,7 +144,7 @@ class SweepPlan:
         put(self, "control", self._usual_control() if control is None else MappingProxyType(control))
 
     axes: Mapping[str, str] = field(init=False)
-    """Full path of each axis."""
+    """Full path of each axis; the client's axes have their names for it, the oracle's among them."""
     _settings: tuple[tuple[Setting, SessionConfig], ...] = field(init=False)
     _shape: SpaceShape = field(init=False)
 
@@ -143,6 +152,11 @@ class SweepPlan:
     def settings(self) -> tuple[dict[str, Any], ...]:
         """Swept values of every setting, in the grid's order: the last axis turns fastest."""
         return tuple(dict(setting) for setting, _ in self._settings)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Full path of each axis that is a field of the session."""
+        return {name: path for name, path in self.axes.items() if path not in CLIENT_AXES}
 
     @property
     def configs(self) -> tuple[SessionConfig, ...]:
@@ -182,6 +196,7 @@ class SweepPlan:
             "draw": shape.draw,
             "control": None if shape.control is None else plain_value(dict(self.control)),
             "metrics": None if self.metrics == "all" else self.metrics,
+            "oracle": self.oracle,
         }
         return {name: value for name, value in said.items() if value}
 
@@ -281,7 +296,7 @@ class SweepPlan:
             "metrics": self.metrics,
         }
         told |= {"when": {name: dict(needs) for name, needs in shape.when.items()}, "zipped": shape.zipped}
-        told |= {"draw": shape.draw, "metrics": self.metrics, "confirm": self.confirm}
+        told |= {"draw": shape.draw, "confirm": self.confirm, "oracle": self.oracle}
         told |= {} if shape.control is None else {"control": dict(shape.control)}
         return _rebuilt, (given, told)
 
@@ -291,7 +306,8 @@ class SweepPlan:
     def _sizes(self) -> Iterator[str]:
         axes = " × ".join(f"{len(values)} {name}" for name, values in self.space.items())
         kept = ", chosen" if self.chosen is not None else ", drawn" if self._shape.draw else ""
-        yield f"{len(self._settings)} settings ({axes}{kept})"
+        bound = ", and the oracle" if self.oracle else ""
+        yield f"{len(self._settings)} settings ({axes}{kept}{bound})"
         yield f"{len(self.scripts)} script{'s' if len(self.scripts) != 1 else ''}"
         yield ", ".join(condition.name for condition in self.conditions)
         if self.repeats > 1:
@@ -344,8 +360,10 @@ def _scripts(given: object) -> tuple[tuple[Any, ...], list[Problem]]:
     return tuple(loaded), problems
 
 
-def _mode_problems(metrics: object, confirm: object) -> list[Problem]:
+def _mode_problems(metrics: object, confirm: object, oracle: object) -> list[Problem]:
     problems = []
+    if not isinstance(oracle, bool):
+        problems.append(Problem("oracle", oracle, "true or false", code="invalid_type"))
     if metrics not in get_args(Metrics):
         problems.append(Problem("metrics", metrics, " or ".join(map(repr, get_args(Metrics)))))
     if confirm is not None and not isinstance(confirm, Confirm):

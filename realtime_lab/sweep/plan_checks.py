@@ -12,6 +12,7 @@ from realtime_lab.config import SessionConfig, field_info, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.session import TARGETS
+from realtime_lab.sweep.client_axes import CLIENT_AXES, axis_path, client_axis_problems, client_values
 from realtime_lab.sweep.plan_space import KIND, TURN_DETECTION, Axis, kinds_swept, retyped
 from realtime_lab.sweep.records import plain_value
 
@@ -65,16 +66,22 @@ def checked_axes(base: SessionConfig, space: object, when: object = None) -> tup
             problems.append(Problem(f"space.{name}", path, "each field once", hint))
             continue
         owner[path] = name
+        given = _listed(name, values, problems)
+        if given is None:
+            continue
         needs = when.get(name) if isinstance(when, Mapping) else None
-        checked = _values(_ground(base, path, kinds, needs), name, path, values, problems)
-        if checked is not None:
-            axes.append((name, path, checked))
-    return axes, problems
+        if path in CLIENT_AXES:
+            checked, wrong = client_values(path, given)
+        else:
+            checked, wrong = _values(_ground(base, path, kinds, needs), name, path, given)
+        problems += wrong
+        axes += [] if wrong else [(name, path, checked)]
+    return axes, problems + client_axis_problems(base, kinds, list(owner))
 
 
 def _path(name: object, problems: list[Problem]) -> str | None:
     try:
-        path = resolve_path(name)  # type: ignore[arg-type]
+        path = axis_path(name)
     except ConfigError as error:
         problems += [_inside(f"space.{str(name)[:80]}", problem) for problem in error.errors]
         return None
@@ -128,9 +135,7 @@ def _inside(place: str, problem: Problem) -> Problem:
     return Problem(place, problem.value, problem.allowed, problem.hint, problem.code)
 
 
-def _values(
-    base: SessionConfig, name: str, path: str, values: object, problems: list[Problem]
-) -> tuple[Any, ...] | None:
+def _listed(name: object, values: object, problems: list[Problem]) -> list[Any] | None:
     place = f"space.{name}"
     tolist = getattr(values, "tolist", None)
     values = tolist() if callable(tolist) else values
@@ -141,7 +146,12 @@ def _values(
     if not given:
         problems.append(Problem(place, [], "a list of at least one value", "leave the axis out to keep the base's"))
         return None
-    before = len(problems)
+    return given
+
+
+def _values(base: SessionConfig, name: str, path: str, given: Sequence[Any]) -> tuple[tuple[Any, ...], list[Problem]]:
+    place = f"space.{name}"
+    problems: list[Problem] = []
     checked: dict[str, Any] = {}
     for value in given:
         try:
@@ -153,7 +163,7 @@ def _values(
         if text in checked:
             problems.append(Problem(place, value, "each value once", "the value stands twice"))
         checked[text] = kept
-    return tuple(checked.values()) if len(problems) == before else None
+    return tuple(checked.values()), problems
 
 
 def script_problems(scripts: Sequence[object]) -> list[Problem]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from realtime_lab.config import SessionConfig, resolve_path
+from realtime_lab.config import SessionConfig
 from realtime_lab.errors import ConfigError, PlanError, Problem
+from realtime_lab.sweep.client_axes import CLIENT_AXES, axis_path
 from realtime_lab.sweep.plan_checks import nearest_hint
 from realtime_lab.sweep.plan_space import Built
 
@@ -42,8 +43,11 @@ def _matching(grid: Sequence[Built], one: object) -> list[int]:
     values = getattr(one, "setting", one)
     if not isinstance(values, Mapping) or not values:
         raise ConfigError([Problem("only", one, "swept values by name, or a configuration", code="invalid_type")])
-    paths = {resolve_path(name): name for setting, _ in grid for name in setting}
-    given = {resolve_path(name): value for name, value in values.items()}
+    exact = [number for number, (setting, _) in enumerate(grid) if setting == dict(values)]
+    if exact:
+        return exact
+    paths = {axis_path(name): name for setting, _ in grid for name in setting}
+    given = {axis_path(name): value for name, value in values.items()}
     unknown = [path for path in given if path not in paths]
     if unknown:
         hint = nearest_hint(unknown[0], paths.values())
@@ -52,7 +56,10 @@ def _matching(grid: Sequence[Built], one: object) -> list[int]:
     for number, (setting, config) in enumerate(grid):
         try:
             has = all(paths[path] in setting for path in given)
-            same = has and all(config.with_values({path: value}) == config for path, value in given.items())
+            client = {path: value for path, value in given.items() if path in CLIENT_AXES}
+            fields = [(path, value) for path, value in given.items() if path not in client]
+            same = has and all(setting[path] == value for path, value in client.items())
+            same = same and all(config.with_values({path: value}) == config for path, value in fields)
         except ConfigError:
             same = False
         if same:

@@ -1,7 +1,8 @@
 """The TOML form of a plan, read and written.
 
 `[config]` in the shape of the session object, `[space]` with `[when]`, zipped and draw, scripts, `[[conditions]]`,
-repeats, seed, metrics, `[control]`, `[target]` or `[[targets]]`, `[confirm]`; null is spelled as `toml_text` says.
+repeats, seed, metrics, oracle, `[control]`, `[target]` or `[[targets]]`, `[confirm]`; null is spelled as `toml_text`
+says, and callables of a user's own are names, which run only when they are given again.
 Scripts are named by a shipped set or by a folder, relative to the plan's own file; `{set = "orders", ids = ["..."]}`
 takes some of them. The file is hostile text: every mistake in it is reported, all at once, with the nearest name.
 """
@@ -41,7 +42,7 @@ __all__ = ["load_plan", "save_plan"]
 
 T = TypeVar("T")
 
-_SHAPE = ("when", "zipped", "draw", "control", "metrics")
+_SHAPE = ("when", "zipped", "draw", "control", "metrics", "oracle")
 _KEYS = (
     *("config", "space", "scripts", "conditions", "repeats", "seed", "target", "settings"),
     *("targets", *_SHAPE, "confirm"),

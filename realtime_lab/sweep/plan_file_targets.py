@@ -30,6 +30,8 @@ def target_entry(target: Target) -> dict[str, object]:
         raise PlanError([Problem("target", target.name, "a mocked or live target", _ELSEWHERE)])
     if PROFILES.get(target.profile.name) != target.profile:
         raise PlanError([Problem("target", target.name, f"a shipped profile: {', '.join(PROFILES)}", _ELSEWHERE)])
+    if target.end_of_turn is not None:
+        raise PlanError([Problem("target.end_of_turn", str(target.end_of_turn), "no code in a plan file", _ELSEWHERE)])
     return {"kind": target.kind, "profile": target.profile.name, "transcriber": target.transcriber}
 
 

@@ -3,7 +3,7 @@
 Axes form a grid, the last one fastest. Axes that are `zipped` turn together as one. An axis under `when` is part of
 those settings only in which another field has one of the values named; a field that some kinds of turn detection do
 not have is so by itself, where the kind is swept. Combinations that say the same after that are one setting. `draw`
-takes so many of them at random, the control among them.
+takes so many of them at random, the control among them. The oracle, where it is asked for, is one setting more.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from realtime_lab.config import SessionConfig, field_info, resolve_path
+from realtime_lab.config import SessionConfig, resolve_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.sweep.client_axes import CLIENT_AXES, ORACLE, axis_kinds, axis_path, client_options
 from realtime_lab.sweep.records import plain_value
 
 __all__ = ["Axis", "Built", "SpaceShape", "build_settings", "checked_shape", "kinds_swept", "retyped"]
@@ -47,6 +48,8 @@ class SpaceShape:
     """The setting that is never left out."""
     seed: int = 0
     """Decides the draw."""
+    oracle: bool = False
+    """Whether the oracle is one setting more, the last: the base without turn detection, committed at turns' ends."""
 
 
 def checked_shape(axes: Sequence[Axis], when: object, zipped: object, draw: object) -> tuple[SpaceShape, list[Problem]]:
@@ -139,7 +142,7 @@ def retyped(base: SessionConfig, kind: str | None) -> dict[str, Any] | None:
 
 
 def _applies(name: str, kind: str) -> bool:
-    kinds = field_info(f"{TURN_DETECTION}.{name}").applies_to
+    kinds = axis_kinds(f"{TURN_DETECTION}.{name}")
     return not kinds or kind in kinds
 
 
@@ -160,9 +163,9 @@ class _Space:
         swept = kinds_swept([(path, values) for _, path, values in axes])
         # An axis that no swept kind has stays a mistake, which building its settings tells.
         self._of_kinds = {
-            name: field_info(path).applies_to
+            name: axis_kinds(path)
             for name, path, _ in axes
-            if path not in (KIND, TURN_DETECTION) and set(field_info(path).applies_to) & swept
+            if path not in (KIND, TURN_DETECTION) and set(axis_kinds(path)) & swept
         }
 
     def setting(self, number: int) -> Built:
@@ -191,7 +194,7 @@ class _Space:
             if name in kept or (name in self._of_kinds and kind not in self._of_kinds[name]):
                 continue
             if self._met(self.shape.when.get(name, {}), changes):
-                changes[path] = values[name]
+                changes |= {} if path in CLIENT_AXES else {path: values[name]}
                 kept.add(name)
         return {name: values[name] for name, _, _ in self.axes if name in kept}, self.base.with_values(changes)
 
@@ -204,7 +207,7 @@ class _Space:
 
     def number_of(self, setting: Mapping[str, Any]) -> int | None:
         """The first combination with these values; None when there is none."""
-        asked = {resolve_path(name): canonical_text(plain_value(value)) for name, value in setting.items()}
+        asked = {axis_path(name): canonical_text(plain_value(value)) for name, value in setting.items()}
         if set(asked) - {path for _, path, _ in self.axes}:
             return None
         number = 0
@@ -249,7 +252,7 @@ def build_settings(
         except ConfigError as error:
             problems += [Problem("space", one.value, one.allowed, one.hint, one.code) for one in error.errors]
             continue
-        text, session = canonical_text(plain_value(setting)), config.to_json()
+        text, session = canonical_text(plain_value(setting)), _session(setting, config)
         if text in settings:
             continue
         if session in sessions:
@@ -259,7 +262,20 @@ def build_settings(
         sessions[session] = setting
         found[number] = (setting, config)
     ordered = [found[number] for number in sorted(found)]
+    ordered += [one for one in _oracle(space) if _session(*one) not in sessions]
     return ordered, found[control][0] if control in found else None, _few(problems)
+
+
+def _session(setting: Mapping[str, Any], config: SessionConfig) -> str:
+    """What is the same of two settings that hold the same session."""
+    told = {name: value for name, value in client_options(setting).items() if value != ORACLE.get(name)}
+    return config.to_json() + (canonical_text(plain_value(told)) if told else "")
+
+
+def _oracle(space: _Space) -> Iterator[Built]:
+    if space.shape.oracle:
+        kinds = {name: None for name, _, _ in space.axes if axis_path(name) in (KIND, TURN_DETECTION)}
+        yield kinds | dict(ORACLE), space.base.with_values({TURN_DETECTION: None})
 
 
 def _control(space: _Space) -> tuple[int | None, list[Problem]]:
@@ -271,7 +287,7 @@ def _control(space: _Space) -> tuple[int | None, list[Problem]]:
         setting = {} if number is None else space.setting(number)[0]
     except (ConfigError, AttributeError, TypeError):
         number, setting = None, {}
-    whole = number is not None and {resolve_path(n) for n in setting} == {resolve_path(n) for n in asked}
+    whole = number is not None and {axis_path(n) for n in setting} == {axis_path(n) for n in asked}
     if whole:
         return number, []
     names = ", ".join(name for name, _, _ in space.axes)

@@ -20,7 +20,8 @@ from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
 from realtime_lab.server.settings import Settings
 from realtime_lab.session import Live, Replay, Target
-from realtime_lab.sweep.records import target_to_record
+from realtime_lab.sweep.client_axes import client_options
+from realtime_lab.sweep.records import plain_value, target_to_record
 
 __all__ = ["Setting", "Trial", "digest", "lack", "ordered_trials"]
 
@@ -71,7 +72,7 @@ def ordered_trials(
         for number, (_, config) in enumerate(settings)
         for target in targets
     ]
-    hashes = [digest(config.to_json()) for _, config in settings]
+    hashes = [digest(_session(setting, config)) for setting, config in settings]
     trials: list[Trial] = []
     for block, number in enumerate(np.random.default_rng([seed, 0]).permutation(len(places)).tolist()):
         script, condition, repeat = places[number]
@@ -99,6 +100,12 @@ def ordered_trials(
     return tuple(trials)
 
 
+def _session(setting: Setting, config: SessionConfig) -> Any:
+    """What is held: the configuration, and how the client ends turns where a setting says so."""
+    told = client_options(setting)
+    return [config.to_json(), plain_value(told)] if told else config.to_json()
+
+
 def lack(target: Target, config: SessionConfig) -> str | None:
     """What `target` lacks to hold a session of this configuration, as far as can be known beforehand; None: nothing.
 
@@ -113,7 +120,7 @@ def lack(target: Target, config: SessionConfig) -> str | None:
         wire = config.to_wire("ga")
     except ConfigError as error:
         return f"{target.name} lacks {error.errors[0].path}: {error.errors[0].allowed}"
-    problem = Settings(target.profile, wire.get("model")).update(wire)
+    problem = Settings(target.profile, wire.get("model"), estimates=target.estimates).update(wire)
     return None if problem is None else f"{target.name} lacks {problem.path} = {problem.value!r}: {problem.allowed}"
 
 

@@ -19,6 +19,7 @@ from realtime_lab.config.part import plain
 from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
 from realtime_lab.server.hearing import SIMULATED
+from realtime_lab.server.plugged import Plugged
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.session import TARGETS, Live, Mocked, Replay, Target
 from realtime_lab.sweep.confirm import Confirm
@@ -55,6 +56,7 @@ def target_to_record(target: Target) -> dict[str, Any]:
     # Through msgspec and back, so that 500 and 500.0 are one number here as they are in the profile.
     profile = msgspec.convert(dataclasses.asdict(target.profile), Profile)
     told = {"profile": dataclasses.asdict(profile), "transcriber": target.transcriber}
+    told |= {} if target.end_of_turn is None else {"end_of_turn": str(target.end_of_turn)}
     return {"kind": target.kind, "name": target.name, **told}
 
 
@@ -76,14 +78,20 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
         transcriber = msgspec.convert(record.get("transcriber", SIMULATED), str)
         # Equal numbers may be written otherwise, and sessions repeat them: what is shipped stays as it is shipped.
         shipped = PROFILES.get(profile.name)
-        return Mocked(shipped if shipped == profile else profile, transcriber)
+        estimate = msgspec.convert(record.get("end_of_turn"), str | None)
+        kept = None if estimate is None else Plugged(estimate)
+        return Mocked(shipped if shipped == profile else profile, transcriber, kept)
     except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
 
 
 def as_stored(target: Target) -> Target:
     """A target as its study gives it back, so that a session held again is the same to the last digit."""
-    return target if not isinstance(target, Mocked) else target_from_record(target_to_record(target))
+    if not isinstance(target, Mocked):
+        return target
+    stored = target_from_record(target_to_record(target))
+    # The record keeps the estimate's name alone.
+    return dataclasses.replace(stored, end_of_turn=target.end_of_turn) if isinstance(stored, Mocked) else stored
 
 
 def targets_to_record(targets: Target | Sequence[Target]) -> dict[str, Any]:

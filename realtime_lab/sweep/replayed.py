@@ -9,6 +9,7 @@ from realtime_lab.audio import Script
 from realtime_lab.errors import PlanError, Problem, RecordingError
 from realtime_lab.session import Replay, Target
 from realtime_lab.session.recorded import find_recordings
+from realtime_lab.sweep.client_axes import client_turns
 from realtime_lab.sweep.plan import SweepPlan, Trial
 
 __all__ = ["check_recorded", "narrowed"]
@@ -38,7 +39,7 @@ def check_recorded(plan: SweepPlan, targets: Sequence[Target], trials: Sequence[
 
 def _missing(target: Replay, trial: Trial, script: Script) -> str | None:
     try:
-        found = find_recordings(trial.config, script, trial.condition, target)
+        found = find_recordings(trial.config, script, trial.condition, target, client_turns(trial.setting))
     except RecordingError as error:
         return str(error)
     if trial.repeat < len(found):
@@ -50,5 +51,5 @@ def narrowed(target: Target, trial: Trial, script: Script) -> Target:
     """What a trial's worker needs of a target: of a replay, its one recording."""
     if not isinstance(target, Replay):
         return target
-    found = find_recordings(trial.config, script, trial.condition, target)
+    found = find_recordings(trial.config, script, trial.condition, target, client_turns(trial.setting))
     return dataclasses.replace(target, recordings=(found[trial.repeat],))

@@ -27,6 +27,7 @@ from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.sweep import tables
+from realtime_lab.sweep.client_axes import ENDPOINTER
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.lanes import Lanes, open_lanes, was_lost
 from realtime_lab.sweep.limits import Limits
@@ -98,7 +99,8 @@ def start_sweep(
     Raises:
         UnmodelledError: If the plan varies a field that the mocked server ignores.
         MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
-        PlanError: If `workers` or a limit is not a number of its kind, or a paid target has no cap that can be kept.
+        PlanError: If `workers` or a limit is not a number of its kind, a paid target has no cap that can be kept, or a
+            callable is known by its name alone or cannot be had by worker processes.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.
@@ -107,6 +109,7 @@ def start_sweep(
     """
     targets = tuple(map(as_stored, plan.answering if target is None else (target,)))
     _check_workers(workers)
+    _check_callables(plan, targets, own_workers=workers != 0 and executor is None)
     if not allow_unmodelled:
         _refuse_unmodelled(plan, [one for one in targets if isinstance(one, Mocked)])
     if plan.metrics != "all" and not all(isinstance(one, Mocked) for one in targets):
@@ -164,10 +167,27 @@ def _check_workers(workers: object) -> None:
     raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
 
 
+def _check_callables(plan: SweepPlan, targets: Sequence[Target], own_workers: bool) -> None:
+    """Refuse callables that are not at hand, or that worker processes could not have."""
+    given = [("endpointer", value) for setting in plan.settings if (value := setting.get(ENDPOINTER)) is not None]
+    given += [("end_of_turn", one.end_of_turn) for one in targets if isinstance(one, Mocked) and one.end_of_turn]
+    problems: dict[str, Problem] = {}
+    for place, value in given:
+        for problem in value.problems(place):
+            problems[value] = problem
+        reason = value.unreachable() if own_workers else None
+        if reason is not None:
+            hint = f"{reason}: put it into a module beside, or say workers=0"
+            problems[value] = Problem(place, str(value), "a module's own function or class, or a partial of one", hint)
+    if problems:
+        raise PlanError(list(problems.values()))
+
+
 def _wanted(plan: SweepPlan, only: Sequence[Setting | SessionConfig]) -> frozenset[int]:
     """Which of the plan's own configurations are meant, by their identity, which trials share."""
-    texts = {config.to_json() for config in plan.only(*only).configs}
-    return frozenset(id(config) for config in plan.configs if config.to_json() in texts)
+    meant = plan.only(*only).settings
+    both = zip(plan.settings, plan.configs, strict=True)
+    return frozenset(id(config) for setting, config in both if setting in meant)
 
 
 def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
@@ -180,10 +200,10 @@ def _refuse_unmodelled(plan: SweepPlan, targets: Sequence[Mocked]) -> None:
     if not targets:
         return
     deaf = any(target.transcriber == SIMULATED for target in targets)
-    unheard = [name for name, path in plan.axes.items() if deaf and path in NEEDS_RECOGNISER]
+    unheard = [name for name, path in plan.fields.items() if deaf and path in NEEDS_RECOGNISER]
     if unheard and not whisper_installed():
         raise MissingExtraError(f"sweeping over {', '.join(unheard)} takes a recogniser; {HOW_TO_INSTALL}", EXTRA)
-    reasons = {name: treatment_reason(path) for name, path in plan.axes.items() if treatment(path) == "ignored"}
+    reasons = {name: treatment_reason(path) for name, path in plan.fields.items() if treatment(path) == "ignored"}
     reasons |= dict.fromkeys(unheard, "transcripts are the words of the reference: choose transcriber='whisper'")
     if reasons:
         raise UnmodelledError(

@@ -96,12 +96,8 @@ def confirming_plan(plan: SweepPlan, screen: Study) -> SweepPlan:
 
 
 def _second(plan: SweepPlan, confirm: Confirm, settings: Sequence[Setting]) -> SweepPlan:
-    kept = plan.only(*(config for setting, config in _with_configs(plan) if setting in list(map(dict, settings))))
+    kept = plan.only(*(setting for setting in plan.settings if setting in list(map(dict, settings))))
     return replace(kept, metrics="all", confirm=None, targets=(), target=confirm.target, repeats=confirm.repeats)
-
-
-def _with_configs(plan: SweepPlan) -> list[tuple[dict[str, Any], Any]]:
-    return list(zip(plan.settings, plan.configs, strict=True))
 
 
 def _affordable(plan: SweepPlan, confirm: Confirm) -> int:

@@ -24,6 +24,7 @@ from realtime_lab.errors import RemoteError
 from realtime_lab.recording import Recording, recording_to_bytes
 from realtime_lab.session import FATAL_FAULTS, Live, Mocked, Stage, run_session
 from realtime_lab.session.screening import screen
+from realtime_lab.sweep.client_axes import client_options, client_turns
 from realtime_lab.sweep.tracing import traced_config
 
 __all__ = [
@@ -175,7 +176,13 @@ def _screened(task: TrialTask, rows: SessionRows | None) -> TrialResult:
         return TrialResult(task.index, "complete", None, rows._asdict())
     stage = _stage(task.script.content_hash, task.condition)
     recording = run_session(
-        task.config, task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
+        task.config,
+        task.script,
+        task.target,
+        condition=task.condition,
+        seed=task.seed,
+        stage=stage,
+        **client_options(task.setting),
     )
     result = _finished(task, recording)
     if result.state != "complete":
@@ -196,7 +203,13 @@ def run_trial(task: TrialTask) -> TrialResult:
     """
     stage = _stage(task.script.content_hash, task.condition)
     recording = run_session(
-        _config(task), task.script, task.target, condition=task.condition, seed=task.seed, stage=stage
+        _config(task),
+        task.script,
+        task.target,
+        condition=task.condition,
+        seed=task.seed,
+        stage=stage,
+        **client_options(task.setting),
     )
     return _finished(task, recording)
 
@@ -221,6 +234,7 @@ def _side_by_side(tasks: Sequence[TrialTask]) -> list[Recording | Exception]:
                 target=task.target,
                 seed=task.seed,
                 stage=_stage(task.script.content_hash, task.condition),
+                client_turns=client_turns(task.setting),
             )
             for task in tasks
         ]

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         run_sweep,
         start_sweep,
     )
-    from realtime_lab.widgets import ConfigPanel, RunPanel, SweepPanel, explore
+    from realtime_lab.widgets import ConfigPanel, ResultsPanel, RunPanel, SessionView, SweepPanel, explore
 
 __version__ = "0.1.0"
 
@@ -79,12 +79,14 @@ __all__ = [
     "NoiseReduction",
     "Profile",
     "Recording",
+    "ResultsPanel",
     "RunPanel",
     "Script",
     "SemanticVad",
     "ServerVad",
     "Session",
     "SessionConfig",
+    "SessionView",
     "Study",
     "SweepPanel",
     "SweepPlan",
@@ -159,7 +161,7 @@ _NAMES_OF = {
         "run_sweep",
         "start_sweep",
     ),
-    "widgets": ("ConfigPanel", "RunPanel", "SweepPanel", "explore"),
+    "widgets": ("ConfigPanel", "ResultsPanel", "RunPanel", "SessionView", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 _SUBMODULES = ("analysis", "errors", "plots")

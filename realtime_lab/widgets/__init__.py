@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.explorer import Explorer, explore
+from realtime_lab.widgets.results_panel import ResultsPanel
 from realtime_lab.widgets.run_panel import RunPanel
+from realtime_lab.widgets.session_view import SessionView
 from realtime_lab.widgets.sweep_panel import SweepPanel
 
-__all__ = ["ConfigPanel", "Explorer", "RunPanel", "SweepPanel", "explore"]
+__all__ = ["ConfigPanel", "Explorer", "ResultsPanel", "RunPanel", "SessionView", "SweepPanel", "explore"]

@@ -64,6 +64,37 @@ STYLE = """<style>
 .rl-bar { height: 6px; background: var(--rl-lift); border-radius: 3px; overflow: hidden; margin: 2px 0 6px; }
 .rl-bar > div { height: 100%; background: var(--rl-blue); }
 .rl-bar.rl-bad > div { background: var(--rl-red); }
+.rl-panel { --ink: var(--rl-ink); --muted: var(--rl-muted); --line: var(--rl-faint); --paper: var(--rl-ground);
+  --c0: #1f5fa8; --c1: #d9602b; --c2: #2f8f5b; --c3: #8a5bab; --c4: #b08a1e; --c5: #5a6b7b; }
+[data-jp-theme-light="false"] .rl-panel { --c0: #6ba6e8; --c1: #f08a5c; --c2: #5cbb88; --c3: #bb93dc; --c4: #dcb951;
+  --c5: #9aabbd; }
+.rl-player-picture { position: relative; }
+.rl-player-picture svg { width: 100%; height: auto; display: block; }
+.rl-seek { position: absolute; cursor: pointer; }
+.rl-playhead { position: absolute; top: 0; bottom: 0; left: calc(var(--rl-at, 0) * 100%); pointer-events: none;
+  border-left: 2px solid var(--rl-red); }
+.rl-audio { display: block; width: 100%; height: 36px; margin: 4px 0 0; }
+.rl-table { border-collapse: collapse; font-size: 13px; color: var(--rl-ink); }
+.rl-table th, .rl-table td { text-align: left; vertical-align: top; padding: 3px 22px 3px 0; overflow-wrap: anywhere;
+  border-bottom: 1px solid var(--rl-faint); background: none; }
+.rl-table th { font-weight: 400; color: var(--rl-muted); font-size: 12px; }
+.rl-table .rl-number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.rl-table .rl-differs td { color: var(--rl-red); }
+.rl-table .rl-total td { font-weight: 600; border-bottom: 0; }
+.rl-wait { width: 100%; } .rl-wait .rl-bars { width: 66%; padding-right: 0; }
+.rl-bars > div { height: 13px; min-width: 1px; margin-top: 2px; }
+.rl-log { max-height: 420px; overflow-y: auto; font-size: 12px; margin-top: 4px; }
+.rl-event { border-bottom: 1px solid var(--rl-faint); padding: 2px 0; }
+.rl-event summary { cursor: pointer; overflow-wrap: anywhere; }
+.rl-at { display: inline-block; width: 66px; text-align: right; margin-right: 10px; color: var(--rl-muted);
+  font-variant-numeric: tabular-nums; }
+.rl-client { color: var(--rl-blue); font-weight: 700; } .rl-server { color: var(--rl-green); font-weight: 700; }
+.rl-point { position: absolute; width: 18px; height: 18px; margin: -9px 0 0 -9px; border-radius: 50%; cursor: pointer;
+  box-sizing: border-box; }
+.rl-point:hover { border: 2px solid var(--rl-muted); } .rl-point.rl-chosen { border: 2.5px solid var(--rl-red); }
+.rl-points select, .rl-worst select { font-family: var(--jp-code-font-family, monospace); font-size: 11px; }
+.rl-panel pre.rl-columns { font-family: var(--jp-code-font-family, monospace); font-size: 11px; margin: 0;
+  padding: 0 0 0 4px; color: var(--rl-muted); white-space: pre; overflow: hidden; background: none; line-height: 1.4; }
 .rl-plot img { background: white; border-radius: 4px; max-width: 100%; height: auto; }
 </style>"""
 """The style sheet; every panel carries it once, and every rule is under a class of this package."""

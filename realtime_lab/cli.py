@@ -223,7 +223,10 @@ def serve(
         bool, typer.Option("--conformance", help="Print what it does of the protocol, with the test of each, and end.")
     ] = False,
 ) -> None:
-    """Serve the mocked service on 127.0.0.1 for any Realtime client, until Ctrl-C."""
+    """Serve the mocked service on 127.0.0.1 for any Realtime client, until Ctrl-C.
+
+    It speaks today's protocol alone: the beta's header and flat names are refused, as the service refuses them.
+    """
     if conformance:
         from realtime_lab.server.conformance import conformance_table
 

@@ -5,6 +5,8 @@ import base64
 import pytest
 from engine_talk import Talk, kinds, only
 
+from realtime_lab.server.transcribing import Recognition
+
 HELLO = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello there"}]}
 CALL = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"}
 
@@ -49,6 +51,41 @@ def test_items_go_where_they_are_put():
         assert added["previous_item_id"] == {"a": None, "c": "a", "b": "a", "first": None}[name]
     (added, _) = talk.ask("conversation.item.create", item={**HELLO, "id": "last"})
     assert added["previous_item_id"] == "c"
+
+
+class Reader:
+    """A transcriber that gives every span the same words at once."""
+
+    name = "reader"
+
+    def begin(self, start_ms, end_ms, asked):
+        return lambda: Recognition(self.name, "two words")
+
+
+def test_an_item_comes_back_with_its_transcript_once_that_is_completed_and_not_before():
+    """Clients that show transcripts fetch the item when they are told that its transcription is completed."""
+    talk = Talk(transcriber=Reader())
+    talk.update(audio={"input": {"transcription": {"model": "gpt-4o-transcribe"}}})
+    said = talk.say(20, loud=True) + talk.say(20, loud=False)
+    (done,) = [event for event in only(said, "conversation.item.done") if event["item"]["role"] == "user"]
+    item_id = done["item"]["id"]
+    early = only(talk.ask("conversation.item.retrieve", item_id=item_id), "conversation.item.retrieved")
+    assert early[0]["item"] == done["item"] and done["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    (completed,) = only(talk.wait(20_000), "conversation.item.input_audio_transcription.completed")
+    (late,) = only(talk.ask("conversation.item.retrieve", item_id=item_id), "conversation.item.retrieved")
+    assert completed["item_id"] == item_id and completed["transcript"] == "two words"
+    assert late["item"] == {**done["item"], "content": [{"type": "input_audio", "transcript": "two words"}]}
+    assert talk.in_order() == []
+
+
+def test_a_transcript_that_comes_after_its_item_was_deleted_is_told_and_kept_nowhere():
+    talk = Talk(transcriber=Reader())
+    talk.update(audio={"input": {"transcription": {"model": "gpt-4o-transcribe"}}})
+    said = talk.say(20, loud=True) + talk.say(20, loud=False)
+    item_id = only(said, "input_audio_buffer.committed")[0]["item_id"]
+    talk.ask("conversation.item.delete", item_id=item_id)
+    assert only(talk.wait(20_000), "conversation.item.input_audio_transcription.completed")
+    assert talk.error("conversation.item.retrieve", item_id=item_id)["code"] == "item_retrieve_invalid_item_id"
 
 
 def test_an_id_is_taken_until_its_item_is_deleted():

@@ -12,11 +12,13 @@ from contextlib import suppress
 
 import httpx
 import numpy as np
+import plugs
 import pytest
 from live_servers import append_all, client, receive_until, send, serving, spoken_pcm
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_lab.audio.vad import FrameVad
+from realtime_lab.config import SessionConfig
 from realtime_lab.protocol import check_order, decode_server
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
 
@@ -107,6 +109,73 @@ def test_the_beta_header_gets_an_error_frame_and_close_4000(server):
             socket.recv(timeout=5)
     assert event["error"]["code"] == "beta_api_shape_disabled"
     assert caught.value.rcvd.code == 4000
+
+
+FLAT = {
+    "modalities": ["text", "audio"],
+    "voice": "alloy",
+    "input_audio_format": "pcm16",
+    "output_audio_format": "pcm16",
+    "input_audio_transcription": {"model": "whisper-1"},
+    "input_audio_noise_reduction": {"type": "near_field"},
+    "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
+    "max_response_output_tokens": 128,
+}
+"""A session as the beta's clients, and those of many other services, ask for it."""
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_each_flat_name_is_refused_with_todays_name_for_it_and_changes_nothing(server, name):
+    with client(server) as socket:
+        before = receive_until(socket, "session.created")[-1]["session"]
+        send(socket, "session.update", event_id="mine", session={"type": "realtime", name: FLAT[name]})
+        error = receive_until(socket, "error")[-1]["error"]
+        assert (error["code"], error["param"], error["event_id"]) == ("unknown_parameter", f"session.{name}", "mine")
+        today = SessionConfig.from_wire({name: FLAT[name]}).to_wire("ga")
+        place = error["message"].partition("Today it is 'session.")[2].partition("'")[0]
+        for step in place.split("."):
+            today = today[step]
+        assert today is not None
+        send(socket, "session.update", session={"type": "realtime"})
+        assert receive_until(socket, "session.updated")[-1]["session"] == before
+
+
+def test_a_client_of_the_beta_is_told_what_is_wrong_and_can_go_on(server):
+    """As many generic clients: no type, flat names, and then speech all the same."""
+    with client(server) as socket:
+        send(socket, "session.update", session=FLAT)
+        assert receive_until(socket, "error")[-1]["error"]["param"] == "session.type"
+        send(socket, "session.update", session=SESSION)
+        receive_until(socket, "session.updated")
+        append_all(socket, spoken_pcm())
+        assert receive_until(socket, "response.done")[-1]["response"]["status"] == "completed"
+
+
+def test_semantic_turns_behind_the_socket_wait_for_the_plugged_estimate():
+    """No recogniser is there: without the estimate semantic_vad is refused, with it the turn ends."""
+    semantic = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
+    with serving(transcriber="simulated") as server, client(server) as socket:
+        send(socket, "session.update", session=semantic)
+        assert "turn_detection.type" in receive_until(socket, "error")[-1]["error"]["param"]
+    with serving(transcriber="simulated", end_of_turn=plugs.Sure) as server, client(server) as socket:
+        send(socket, "session.update", session=semantic)
+        receive_until(socket, "session.updated")
+        append_all(socket, spoken_pcm())
+        assert "input_audio_buffer.speech_stopped" in kinds(receive_until(socket, "response.done"))
+
+
+def test_the_command_imports_an_estimate_from_where_it_is_called(tmp_path):
+    (tmp_path / "mine.py").write_text("class Sure:\n    name = 'sure'\n    def __init__(self, heard): pass\n")
+    for name, code in (("mine:Sure", 0), ("mine:Nobody", 2), ("nowhere", 2)):
+        command = [sys.executable, "-m", "realtime_lab.cli", "serve", "--port", "0", "--end-of-turn", name]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        ) as process:
+            if code == 0:
+                assert "base URL" in process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == code and ("end_of_turn" in err) == (code == 2)
 
 
 def post(server, path, **options):

@@ -5,6 +5,7 @@ import pytest
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import TokenLogprob, TranscriptionUsage
 from realtime_lab.server import PROFILES
+from realtime_lab.server.conversation import Conversation
 from realtime_lab.server.outbox import Draws, Outbox
 from realtime_lab.server.settings import Settings
 from realtime_lab.server.transcribing import LOGPROBS, Asked, Recognition, Transcribing
@@ -37,7 +38,7 @@ def transcribed(*answers, include=(LOGPROBS,), **transcription):
     settings.effective["include"] = list(include)
     settings.effective["audio"]["input"]["transcription"] = transcription
     outbox = Outbox(draws, event_ms=0.0)
-    Transcribing(settings, outbox, draws, fake).begin(1000.0, "item_1", 500.0, 3000.0)
+    Transcribing(settings, outbox, draws, Conversation(), fake).begin(1000.0, "item_1", 500.0, 3000.0)
     return outbox.take_due(60_000.0), fake
 
 
@@ -98,5 +99,5 @@ def test_a_recogniser_that_is_not_ready_is_asked_again_and_delays_its_events():
 def test_nothing_is_transcribed_unless_the_session_asks():
     settings, draws = Settings(PROFILES["documented"]), Draws(0)
     outbox = Outbox(draws, event_ms=0.0)
-    Transcribing(settings, outbox, draws, Fake()).begin(0.0, "item_1", 0.0, 500.0)
+    Transcribing(settings, outbox, draws, Conversation(), Fake()).begin(0.0, "item_1", 0.0, 500.0)
     assert outbox.next_due_ms() is None

@@ -28,6 +28,8 @@ class _Entry:
     item: Item
     text_tokens: int
     audio_tokens: int
+    transcript: tuple[float, str] = (math.inf, "")
+    """From when on its audio has a transcript, and which."""
 
 
 @dataclass
@@ -44,6 +46,24 @@ class Conversation:
     def item(self, item_id: str) -> Item:
         """The item with that id."""
         return self._entries[item_id].item
+
+    def retrieved(self, item_id: str, t_ms: float) -> Item:
+        """The item as it is at `t_ms`: with its transcript, once that is completed."""
+        entry = self._entries[item_id]
+        from_ms, text = entry.transcript
+        if t_ms < from_ms:
+            return entry.item
+        # A copy: events that carried the item stay as they were sent.
+        parts = [
+            msgspec.structs.replace(part, transcript=text) if part.type == "input_audio" else part
+            for part in entry.item.content or []
+        ]
+        return msgspec.structs.replace(entry.item, content=parts)
+
+    def transcribe(self, item_id: str, text: str, from_ms: float) -> None:
+        """Give an item's audio its transcript, from `from_ms` on; one that was deleted meanwhile gets none."""
+        if item_id in self._entries:
+            self._entries[item_id].transcript = (from_ms, text)
 
     def last_id(self) -> str | None:
         """Id of the newest item; None when there is none."""

@@ -92,7 +92,7 @@ class Engine:
         self.connect_ms = round(self.profile.connect.draw(self._draws.rng("connect")) * 8) / 8
         self._outbox = Outbox(self._draws, self.profile.event_ms)
         self._conversation = Conversation()
-        self.transcribing = Transcribing(self.settings, self._outbox, self._draws, transcriber)
+        self.transcribing = Transcribing(self.settings, self._outbox, self._draws, self._conversation, transcriber)
         self._items = ItemRequests(self._conversation, self._outbox, self._draws)
         self._listening = Listening(self.settings, self.make_vad, self.heard)
         self._answering = Answering(

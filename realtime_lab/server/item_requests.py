@@ -74,9 +74,9 @@ class ItemRequests:
         )
 
     def retrieve(self, event: ev.ItemRetrieve, t_ms: float) -> None:
-        """Send an item back."""
+        """Send an item back, as it is by now."""
         if self._known(event, "item_retrieve_invalid_item_id", t_ms):
-            self.outbox.send(t_ms, ev.ItemRetrieved(item=self.conversation.item(event.item_id)))
+            self.outbox.send(t_ms, ev.ItemRetrieved(item=self.conversation.retrieved(event.item_id, t_ms)))
 
     def delete(self, event: ev.ItemDelete, t_ms: float) -> None:
         """Forget an item."""

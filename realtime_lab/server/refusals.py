@@ -41,7 +41,7 @@ def in_words(problem: Problem, where: str) -> str:
     if problem.code == "missing_required_parameter":
         return f"Missing required parameter: '{path}'."
     if problem.code == "unknown_parameter":
-        return f"Unknown parameter: '{path}'."
+        return f"Unknown parameter: '{path}'.{f' {problem.hint}' if problem.hint else ''}"
     hint = f" ({problem.hint})" if problem.hint else ""
     return f"Invalid '{path}': allowed: {problem.allowed}.{hint}"
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from realtime_lab.config import SessionConfig, tracing_change
+from realtime_lab.config.places import FLAT
 from realtime_lab.config.problems import ConfigWarning
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.endpointing import EndpointRule
@@ -29,6 +30,8 @@ _FIELDS = (
     "type model output_modalities instructions max_output_tokens audio include tools tool_choice tracing truncation "
     "prompt reasoning parallel_tool_calls temperature"
 ).split()
+_OLDER = {place.name: ".".join(place.path) for place in FLAT}
+"""The beta's names of fields, and where they are today."""
 """What an update may name at its top; the older names, which configurations read too, are refused."""
 NO_VAD_MODELS = ("gpt-live-transcribe", "gpt-realtime-whisper")
 """Recognisers that refuse turn detection in a transcription session: the client commits."""
@@ -202,7 +205,8 @@ def _first_problem(session_json: str) -> Problem | None:
         return Problem("type", None, "'realtime'", "session.type is required", "missing_required_parameter")
     foreign = next((name for name in session if name not in _FIELDS), None)
     if foreign is not None:
-        return Problem(foreign[:100], "...", f"one of {', '.join(_FIELDS)}", code="unknown_parameter")
+        hint = f"Today it is 'session.{_OLDER[foreign]}'." if foreign in _OLDER else ""
+        return Problem(foreign[:100], "...", f"one of {', '.join(_FIELDS)}", hint, code="unknown_parameter")
     if session["type"] not in SESSION_TYPES:
         return Problem("type", session["type"], " or ".join(map(repr, SESSION_TYPES)))
     try:

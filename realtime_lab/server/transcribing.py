@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import InputTokenDetails, TokenLogprob, TranscriptionUsage
-from realtime_lab.server.conversation import USER_AUDIO_TOKEN_MS
+from realtime_lab.server.conversation import USER_AUDIO_TOKEN_MS, Conversation
 from realtime_lab.server.outbox import Draws, Outbox, Ticket
 from realtime_lab.server.settings import Settings
 
@@ -88,12 +88,14 @@ class Transcribing:
         settings: The session's configuration.
         outbox: Where events go.
         draws: Random draws.
+        conversation: Whose items get their transcripts.
         transcriber: What transcribes; None when nothing can.
     """
 
     settings: Settings
     outbox: Outbox
     draws: Draws
+    conversation: Conversation
     transcriber: Transcriber | None = None
     _ticket: Ticket = field(default_factory=Ticket)
 
@@ -150,6 +152,7 @@ class Transcribing:
         usage = _usage(item, result, text)
         done = ev.TranscriptionCompleted(item_id=item.item_id, transcript=text, usage=usage, logprobs=given)
         self.outbox.send(due_ms, done)
+        self.conversation.transcribe(item.item_id, text, due_ms)
 
 
 @dataclass(frozen=True)

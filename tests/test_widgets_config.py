@@ -254,3 +254,38 @@ def _all(widget):
     yield widget
     for child in getattr(widget, "children", ()):
         yield from _all(child)
+
+
+# --- requested against effective ------------------------------------------------------------------------------------
+
+
+def test_the_panel_shows_what_the_mocked_server_makes_of_it():
+    """The documented profile waits 500 ms where nothing is said, the observed one 200 ms."""
+    panel = ConfigPanel(SessionConfig(turn_detection=ServerVad()))
+    assert panel.server.value == "mocked: documented" and ">500<" in panel.effective.value
+    panel.server.set_state({"index": panel.servers.names.index("mocked: observed")})
+    assert ">200<" in panel.effective.value and "everything is as asked" in panel.effective.value
+
+
+def test_what_a_server_said_otherwise_is_marked_and_follows_the_controls():
+    panel = ConfigPanel(SessionConfig(turn_detection=ServerVad(threshold=0.4)))
+    panel.hold_against({"type": "realtime", "turn_detection": {"type": "server_vad", "threshold": 0.8}})
+    assert "1 not as asked" in panel.effective.value and panel.server.value == "a server (1)"
+    panel.rows["audio.input.turn_detection.threshold"].control.set_state({"value": 0.8})
+    assert "everything is as asked" in panel.effective.value
+
+
+def test_a_configuration_the_server_refuses_says_why():
+    panel = ConfigPanel(SessionConfig(turn_detection=ServerVad(), input_format="audio/pcmu"))
+    assert "rl-table" in panel.effective.value and panel.error_strip.value == ""
+    panel.rows["max_output_tokens"].control.set_state({"value": "9000"})
+    assert "mend the mistakes" in panel.effective.value
+
+
+def test_a_hostile_servers_words_are_shown_as_words():
+    panel = ConfigPanel(SessionConfig())
+    panel.hold_against(
+        {"type": "realtime", "instructions": "<img src=x onerror=alert(1)>", "api_key": "sk-abcdefghijk"}
+    )
+    assert "&lt;img" in panel.effective.value and "<img" not in panel.effective.value
+    assert "sk-abc" not in panel.effective.value

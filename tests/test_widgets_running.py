@@ -114,8 +114,56 @@ def test_where_and_under_which_limits_to_run_is_passed_on():
     running = Running(PLAN, lambda: None, mocked("observed"), "s.sqlite", 2, True, 1.5, start)
     running.run()
     assert running.wait(5)
-    limits = {"progress": False, "allow_unmodelled": True, "max_usd": 1.5}
+    limits = {"progress": False, "allow_unmodelled": True, "max_usd": 1.5, "max_seconds": None}
     assert seen == [(PLAN, (mocked("observed"), "s.sqlite", 2), limits)]
+
+
+def test_what_it_may_cost_is_what_the_panel_of_the_plan_says():
+    seen = []
+
+    def start(plan, *where, **limits):
+        seen.append(limits)
+        raise StudyLockedError("enough")
+
+    source = SimpleNamespace(plan=PLAN, max_usd=3.0, max_seconds=60.0)
+    for own in (None, 1.0):
+        running = Running(source, lambda: None, max_usd=own, start=start)
+        running.run()
+        assert running.wait(5)
+    assert [(limits["max_usd"], limits["max_seconds"]) for limits in seen] == [(3.0, 60.0), (1.0, 60.0)]
+
+
+def test_a_sweep_that_reached_its_limit_says_so_and_can_go_on():
+    bench = Bench()
+    bench.running.run()
+    bench.end("stopped", done=4)
+    assert bench.running.state == "stopped" and bench.running.resumable
+    assert "limit" in progress_html("stopped", bench.running.progress)
+
+
+def test_running_the_cell_again_shows_the_sweep_that_is_under_way():
+    """The new panel is the old sweep's: it is told of changes, cancels it, and starts no second one."""
+    bench, told = Bench(), []
+    bench.running.run()
+    bench.started.wait(5)
+    again = Running(PLAN, lambda: told.append(1), start=bench.start).joined()
+    assert again is bench.running and again.run() is False
+    again.cancel()
+    assert told and bench.running.state == "stopping"
+    bench.end("cancelled", done=4)
+    assert len(bench.sweeps) == 1
+    over = Running(PLAN, lambda: None, start=bench.start)
+    assert over.joined() is over
+
+
+def test_another_plan_or_another_file_is_another_sweep():
+    bench = Bench()
+    bench.running.run()
+    bench.started.wait(5)
+    other = SweepPlan(PLAN.base, {"silence_duration_ms": [300]}, "orders")
+    for running in (Running(other, lambda: None), Running(PLAN, lambda: None, store="other.sqlite")):
+        assert running.joined() is running
+    bench.end()
 
 
 def test_cancelling_what_is_not_under_way_does_nothing():
@@ -321,5 +369,8 @@ def test_a_real_sweep_runs_and_resumes(tmp_path):
     assert list(panel.study.trials_df()["state"]) == ["complete", "complete"]
     assert bytes(panel.plot.value).startswith(b"\x89PNG")
     again = RunPanel(plan, store=tmp_path / "study.sqlite", workers=1)
+    assert again.running.state == "finished" and len(again.study.trials_df()) == 2  # found in the file
+    again.wait(60)
+    assert bytes(again.plot.value).startswith(b"\x89PNG")
     again.run.click()
     assert again.wait(60) and again.running.progress.resumed == 2

@@ -1,15 +1,19 @@
 """The sweep panel: what is typed, what is wrong with it, and the plan it makes."""
 
+import json
+
 import pytest
 
 from realtime_lab.audio import babble, clean, load_scripts, telephone
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import PlanError, ScriptError
-from realtime_lab.session import mocked
+from realtime_lab.session import azure, live, mocked, openai
 from realtime_lab.sweep import SweepPlan
+from realtime_lab.sweep.estimate import Estimate
 from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.sweep_form import MOST_SETTINGS, Axis, SweepForm
 from realtime_lab.widgets.sweep_panel import SweepPanel
+from realtime_lab.widgets.target_form import AZURE, MOCKED, OPENAI, OTHER, TargetForm
 
 BASE = SessionConfig(turn_detection=ServerVad(), transcription=Transcription(model="whisper-1"))
 SPACE = {"silence_duration_ms": [200, 500], "max_output_tokens": [64, "inf"]}
@@ -174,3 +178,90 @@ def test_hostile_names_are_shown_as_names():
     panel.conditions.set_state({"value": "<script>alert(1)</script>"})
     shown = panel._axis_notes[0].value + panel.notes["conditions"].value + panel.space_note.value
     assert "<img" not in shown and "<script" not in shown and "&lt;" in shown
+
+
+# --- what it is held against ----------------------------------------------------------------------------------------
+
+KEY = "sk-proj-Canary0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def chosen(kind, **typed):
+    made = TargetForm()
+    made.kind = kind
+    for name, value in typed.items():
+        made.write(name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("form", "target"),
+    [
+        (chosen(MOCKED), None),
+        (chosen(MOCKED, profile="observed"), mocked("observed")),
+        (chosen(OPENAI), openai()),
+        (chosen(OPENAI, api_key_env="TEAM_KEY"), openai(api_key_env="TEAM_KEY")),
+        (chosen(AZURE, url="https://a.openai.azure.com", deployment="d"), azure("https://a.openai.azure.com", "d")),
+        (chosen(OTHER, url="http://127.0.0.1:1/v1"), live("http://127.0.0.1:1/v1", api_key_env=None)),
+    ],
+)
+def test_every_kind_of_target_can_be_chosen(form, target):
+    assert form.target() == target
+
+
+def test_a_target_of_ones_own_stays_as_it_was_given():
+    given = live("http://127.0.0.1:1/v1", api_key_env=None, headers={"x-team": "a"})
+    made = form(target=given)
+    assert made.plan.target == given and made.answering.kind == "as given: live:127.0.0.1:1"
+
+
+def test_a_paid_target_needs_a_cap_and_the_cap_is_an_amount():
+    made = form(target=openai())
+    assert "costs money" in made.wrong("max_usd")
+    for typed_in, good in (("three", False), ("-1", False), ("nan", False), ("3", True)):
+        made.answering.write("max_usd", typed_in)
+        made.check()
+        assert bool(made.wrong("max_usd")) is not good
+    assert made.answering.limit("max_usd") == 3.0 and made.plan.target == openai()
+    assert dict(made.numbers)["Cost"] == "not estimated"
+
+
+def test_a_paid_plan_is_priced_on_demand(monkeypatch):
+    made = form(target=openai(), max_usd=3.0)
+    monkeypatch.setattr(SweepPlan, "estimate", lambda plan: Estimate(4, 1.0, {}, 0.5, True, "n"))
+    made.price()
+    assert dict(made.numbers)["Cost"] == "0.50 USD"
+    made.repeats = 2
+    made.check()
+    assert dict(made.numbers)["Cost"] == "not estimated"
+
+
+def test_the_panel_names_the_variable_and_says_whether_it_is_set(monkeypatch):
+    monkeypatch.setenv("TEAM_API_KEY", KEY)
+    panel = SweepPanel(BASE, space=SPACE)
+    panel.against["kind"].value = OPENAI
+    assert "TEAM_API_KEY" in panel.against["api_key_env"].options
+    panel.against["api_key_env"].set_state({"value": "TEAM_API_KEY"})
+    panel.against["max_usd"].set_state({"value": "3"})
+    assert "TEAM_API_KEY is set" in panel.against_notes["api_key_env"].value
+    assert panel.plan.target == openai(api_key_env="TEAM_API_KEY") and panel.max_usd == 3.0
+
+
+@pytest.mark.parametrize("typed_in", [KEY, f"{KEY}\n", "Bearer " + KEY, "0123456789abcdef0123456789abcdef"])
+def test_a_key_typed_in_place_of_a_name_is_forgotten_at_once(typed_in, monkeypatch):
+    """It is in no widget's state, no note, no error and no repr; nor is the value of a variable that is named."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY + "-of-the-environment")
+    panel = SweepPanel(BASE, space=SPACE)
+    panel.against["kind"].value = OPENAI
+    panel.against["api_key_env"].set_state({"value": typed_in})
+    assert "forgotten" in panel.against_notes["api_key_env"].value
+    with pytest.raises(PlanError) as raised:
+        _ = panel.plan
+    states = json.dumps([widget.get_state() for widget in all_widgets(panel.widget)], default=str)
+    assert typed_in.strip() not in states + repr(raised.value) + repr(vars(panel.form.answering))
+    assert KEY not in states
+
+
+def all_widgets(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from all_widgets(child)

@@ -122,7 +122,7 @@ def start_sweep(
         limits = Limits(max_trials)
     check_recorded(plan, targets, trials)
     wanted = None if only is None else _wanted(plan, only)
-    path = Path(store) if store is not None else _default_store(plan, targets)
+    path = Path(store) if store is not None else default_store(plan, targets)
     writer = StudyWriter.open(path, study_content(plan, targets, trials))
     try:
         if budget is not None:
@@ -190,7 +190,8 @@ def _wanted(plan: SweepPlan, only: Sequence[Setting | SessionConfig]) -> frozens
     return frozenset(id(config) for setting, config in both if setting in meant)
 
 
-def _default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
+def default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:
+    """Where a sweep is stored when nobody says."""
     usual = tuple(targets) == plan.answering
     name = plan.hash if usual else f"{plan.hash}-{''.join(c if c.isalnum() else '-' for c in targets[0].name)}"
     return Path("runs") / f"{name}.sqlite"

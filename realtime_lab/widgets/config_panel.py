@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import ipywidgets as W  # noqa: N812
 
-from realtime_lab.config import SessionConfig
+from realtime_lab.config import Session, SessionConfig
 from realtime_lab.config.wire import SHAPES
+from realtime_lab.errors import ConfigError
+from realtime_lab.recording import Recording
 from realtime_lab.widgets.config_form import ConfigForm
 from realtime_lab.widgets.config_presets import PRESETS
 from realtime_lab.widgets.config_rows import ROWS, SECTIONS, UNSET, Row
-from realtime_lab.widgets.markup import badge, code_block, notice, text
+from realtime_lab.widgets.effective import Servers, comparison_html, sides
+from realtime_lab.widgets.markup import badge, code_block, hint, notice, text
 from realtime_lab.widgets.panel import Panel, html_part, row
 
 __all__ = ["ConfigPanel"]
@@ -50,6 +53,11 @@ class ConfigPanel(Panel):
         self.shape = W.Dropdown(options=SHAPES, value=SHAPES[0], layout=W.Layout(width="72px"))
         self.shape.add_class("rl-shape")
         self.shape.observe(self.guarded(lambda _: self._refresh()), "value")
+        self.servers = Servers()
+        self.server = W.Dropdown(options=self.servers.names, layout=W.Layout(width="190px"))
+        self.server.add_class("rl-server-choice")
+        self.server.observe(self.guarded(lambda _: self._compare(), "server"), "value")
+        self.effective = html_part("rl-effective")
         self.note, self.wire, self.code = html_part("rl-config-note"), html_part("rl-wire"), html_part("rl-config-code")
         self.show([self.presets, self.note, self._body()])
         self._refresh()
@@ -63,6 +71,19 @@ class ConfigPanel(Panel):
         """
         return self.form.config
 
+    def hold_against(self, said: Recording | Session | SessionConfig | Mapping[str, Any]) -> None:
+        """Show what the controls say beside what a server said its configuration is.
+
+        Args:
+            said: A recording, a session as a server describes it, or the object it sent.
+
+        Raises:
+            ConfigError: If it is no session, or the recording's server never said.
+        """
+        name = self.servers.add(said)
+        self.server.options = self.servers.names
+        self.server.value = name
+
     def on_change(self, call: Any) -> None:
         """Call `call()` after every change, as a panel that builds on this one does."""
         self._changed.append(call)
@@ -74,6 +95,8 @@ class ConfigPanel(Panel):
         titles = html_part("rl-wire-title", "<h4>On the wire</h4>")
         beside = [row([titles, self.shape], justify_content="space-between"), self.wire]
         beside += [html_part("rl-code-title", "<h4>As a cell</h4>"), self.code]
+        says = html_part("rl-effective-title", "<h4>As the server takes it</h4>")
+        beside += [row([says, self.server], justify_content="space-between"), self.effective]
         views = W.VBox(beside, layout=W.Layout(flex="2 1 320px", min_width="0", padding="0 0 0 14px"))
         views.add_class("rl-views")
         body = row([self.sections, views], "rl-config-body")
@@ -108,8 +131,22 @@ class ConfigPanel(Panel):
             )
         finally:
             self._busy = False
+        self.guarded(self._compare, "server")()
         for call in self._changed:
             call()
+
+    def _compare(self) -> None:
+        """Hold what is asked against what the chosen server says."""
+        if self.form.problems:
+            self.effective.value = hint("mend the mistakes first")
+            return
+        asked = self.form.config
+        try:
+            rows = sides(asked, self.servers.session(self.server.value, asked))
+        except ConfigError as error:
+            self.effective.value = notice(f"refused: {error}", "note")
+        else:
+            self.effective.value = comparison_html(rows)
 
 
 class _RowView:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from realtime_lab.config import Session, SessionConfig, short_path
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.config.masking import masked, shortened
-from realtime_lab.errors import ConfigError
+from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.recording import Recording
 from realtime_lab.server.profile import PROFILES
 from realtime_lab.server.settings import Settings
 from realtime_lab.widgets.markup import text
 
-__all__ = ["FieldSides", "comparison_html", "mocked_session", "sides", "sides_of_wire"]
+__all__ = ["FieldSides", "Servers", "comparison_html", "mocked_session", "sides", "sides_of_wire"]
 
 _LONGEST = 120
 
@@ -66,6 +67,58 @@ def mocked_session(config: SessionConfig, profile: str) -> SessionConfig:
     if problem is not None:
         raise ConfigError([problem])
     return Session.from_wire(settings.effective).config
+
+
+class Servers:
+    """Whose effective configurations a draft can be held against: the mocked server's profiles, and sessions held."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, SessionConfig] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What can be chosen; sessions that were held come first."""
+        return (*reversed(self._held), *(f"mocked: {name}" for name in PROFILES))
+
+    def add(self, said: Recording | Session | SessionConfig | Mapping[str, Any]) -> str:
+        """Take what a server said its configuration is.
+
+        Args:
+            said: A recording, a session as a server describes it, or the object it sent.
+
+        Returns:
+            The name it can be chosen by.
+
+        Raises:
+            ConfigError: If it is no session, or the recording's server never said.
+        """
+        name = "a server"
+        if isinstance(said, Recording):
+            name, effective = said.header.target, said.header.effective
+            if effective is None:
+                raise ConfigError(
+                    [Problem("effective", None, "a recording in which the server said its configuration")]
+                )
+            said = effective
+        if isinstance(said, Mapping):
+            said = Session.from_wire(said)
+        config = said.config if isinstance(said, Session) else said
+        name = f"{name[:80]} ({len(self._held) + 1})"
+        self._held[name] = config
+        return name
+
+    def session(self, name: str, asked: SessionConfig) -> SessionConfig:
+        """The effective configuration.
+
+        Args:
+            name: One of `names`.
+            asked: What would be asked; what a mocked server says depends on it.
+
+        Raises:
+            ConfigError: The mocked server refuses it.
+        """
+        held = self._held.get(name)
+        return mocked_session(asked, name.removeprefix("mocked: ")) if held is None else held
 
 
 def comparison_html(rows: Sequence[FieldSides]) -> str:

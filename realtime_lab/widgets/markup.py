@@ -78,6 +78,8 @@ STYLE = """<style>
 .rl-table th, .rl-table td { text-align: left; vertical-align: top; padding: 3px 22px 3px 0; overflow-wrap: anywhere;
   border-bottom: 1px solid var(--rl-faint); background: none; }
 .rl-table th { font-weight: 400; color: var(--rl-muted); font-size: 12px; }
+.rl-effective .rl-table { font-size: 12px; width: 100%; } .rl-effective .rl-table td { padding-right: 10px; }
+.rl-effective .widget-html-content { max-height: 340px; overflow-y: auto; }
 .rl-table .rl-number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .rl-table .rl-differs td { color: var(--rl-red); }
 .rl-table .rl-total td { font-weight: 600; border-bottom: 0; }

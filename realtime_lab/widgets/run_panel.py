@@ -21,7 +21,8 @@ class RunPanel(Panel):
     """Run a plan from a notebook; `.study` is what has come of it, also while it runs.
 
     The cell returns at once. Clicking Run again while the sweep is under way does nothing. Cancel keeps what has come
-    back; Resume goes on from there, also in another notebook or after a restart.
+    back; Resume goes on from there, also in another notebook or after a restart. Running the cell again shows the sweep
+    that is under way, and closing the browser does not end it; what an earlier kernel left is found in the study file.
 
     Args:
         plan: The plan, or a SweepPanel that says it.
@@ -29,7 +30,9 @@ class RunPanel(Panel):
         store: The study file; default: `runs/<plan hash>.sqlite`.
         workers: Worker processes; None: one per core.
         allow_unmodelled: Run although the plan varies a field that the mocked server ignores.
-        max_usd: Most that may be spent on a paid target.
+        max_usd: Most that may be spent on a paid target; None: what a SweepPanel says.
+        max_seconds: How long it may run; for a paid target whose price is not known, how much audio may be sent, s.
+            None: what a SweepPanel says.
         start: Starts a sweep; default: `start_sweep`.
     """
 
@@ -42,10 +45,14 @@ class RunPanel(Panel):
         *,
         allow_unmodelled: bool = False,
         max_usd: float | None = None,
+        max_seconds: float | None = None,
         start: SweepStarter = start_sweep,
     ) -> None:
         super().__init__("rl-run-panel")
-        self.running = Running(plan, self._on_change, target, store, workers, allow_unmodelled, max_usd, start)
+        self._listeners: list[Callable[[], None]] = []
+        self._told = "ready"
+        where = (target, store, workers, allow_unmodelled, max_usd, start)
+        self.running = Running(plan, self._on_change, *where, max_seconds=max_seconds).joined()
         self.pace = Pace(self.guarded(self._refresh, "refresh"))
         begin, stop = self.guarded(self._begin), self.guarded(self.running.cancel)
         self.run = button("Run", "rl-run", begin, "Start the sweep", "primary")
@@ -56,11 +63,12 @@ class RunPanel(Panel):
         self.plot.add_class("rl-plot")
         self._growing = GrowingPlot(self._show_plot, self._guard_plot)
         self.show([row([self.run, self.cancel, self.resume], "rl-buttons"), self.figures, self.plot])
+        self.guarded(self.running.look, "earlier")()
         self._refresh()
 
     @property
     def study(self) -> Study | None:
-        """The study, as far as it got; None before the first run."""
+        """The study, as far as it got, an earlier kernel's included; None before the first run."""
         return self.running.study
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -68,6 +76,10 @@ class RunPanel(Panel):
         ended = self.running.wait(timeout_s)
         self._growing.join(timeout_s)
         return ended
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call `call()` after every change of state, as a panel that builds on this one does; on any thread."""
+        self._listeners.append(call)
 
     def _begin(self) -> None:
         self.running.run()
@@ -83,6 +95,10 @@ class RunPanel(Panel):
         self.figures.value = progress_html(running.state, running.progress)
         self.say(running.error, "sweep")
         self._growing.ask(running.study, running.progress, not running.under_way)
+        if running.state != self._told:
+            self._told = running.state
+            for call in self._listeners:
+                call()
 
     def _guard_plot(self, work: Callable[[], None]) -> Callable[[], None]:
         return self.guarded(work, "plot")

@@ -20,10 +20,12 @@ __all__ = ["GrowingPlot", "progress_html", "tradeoff_png"]
 
 _WORDS: dict[State, str] = {
     "ready": "not started",
+    "found": "from an earlier run; Resume goes on from here",
     "starting": "starting",
     "running": "running",
     "stopping": "stopping; what has come back is kept",
     "finished": "finished",
+    "stopped": "stopped at its limit; Resume goes on from here",
     "cancelled": "cancelled; Resume goes on from here",
     "failed": "stopped by an error; Resume goes on from here",
 }
@@ -139,7 +141,9 @@ def progress_html(state: State, progress: Progress | None) -> str:
     rate = "" if progress.rate_per_s is None else f"{progress.rate_per_s:,.1f} trials a second"
     shown = [
         figure("Trials", f"{progress.done:,}", f"of {progress.total:,}", f"{_WORDS[state]}{to_go}", main=True),
-        figure("Running for" if state == "running" else "Ran for", f"{progress.elapsed_s:,.0f}", "s", rate),
+        figure("Running for" if state == "running" else "Ran for", f"{progress.elapsed_s:,.0f}", "s", rate)
+        if progress.elapsed_s
+        else "",
         figure("From earlier runs", f"{progress.resumed:,}") if progress.resumed else "",
         figure("Failed", f"{progress.failed:,}", bad=True) if progress.failed else "",
     ]

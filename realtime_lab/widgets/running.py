@@ -12,14 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
+from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
 from realtime_lab.sweep import Progress, Study, SweepPlan, start_sweep
+from realtime_lab.sweep.runner import default_store
 from realtime_lab.widgets.markup import error_text
 from realtime_lab.widgets.pace import UPDATE_S
 
 __all__ = ["Planned", "Running", "State", "SweepHandle", "SweepStarter"]
 
-State = Literal["ready", "starting", "running", "stopping", "finished", "cancelled", "failed"]
+State = Literal["ready", "found", "starting", "running", "stopping", "finished", "stopped", "cancelled", "failed"]
+"""`found`: an earlier run left something; `stopped`: a limit was reached."""
 _UNDER_WAY = ("starting", "running", "stopping")
 
 
@@ -64,7 +67,16 @@ class SweepStarter(Protocol):
         progress: bool,
         allow_unmodelled: bool,
         max_usd: float | None,
+        max_seconds: float | None,
     ) -> SweepHandle: ...
+
+
+class _Work(threading.Thread):
+    """The thread of a sweep under way: as long as it lives, whoever shows the same sweep finds it here."""
+
+    def __init__(self, running: Running, plan: SweepPlan, limits: dict[str, float | None]) -> None:
+        super().__init__(target=running._work, args=(plan, limits), name="realtime-lab-run", daemon=True)
+        self.running, self.key = running, running.key(plan)
 
 
 class Running:
@@ -78,7 +90,8 @@ class Running:
         store: The study file; default: the plan's own.
         workers: Worker processes; None: one per core.
         allow_unmodelled: Run although the plan varies a field that the mocked server ignores.
-        max_usd: Most that may be spent on a paid target.
+        max_usd: Most that may be spent on a paid target; None: what the source says, if it says.
+        max_seconds: How long it may run, or how much audio may be sent where a price is not known; None: likewise.
         start: Starts a sweep.
         pause: Waits between two looks, seconds.
     """
@@ -94,20 +107,65 @@ class Running:
         max_usd: float | None = None,
         start: SweepStarter = start_sweep,
         pause: Callable[[float], None] = time.sleep,
+        max_seconds: float | None = None,
     ) -> None:
-        self._source, self._on_change = source, on_change
+        self._source, self._listeners = source, [on_change]
         self._target, self._store, self._workers = target, store, workers
-        self._allow_unmodelled, self._max_usd = allow_unmodelled, max_usd
+        self._allow_unmodelled, self._max_usd, self._max_seconds = allow_unmodelled, max_usd, max_seconds
         self._start, self._pause = start, pause
         self._lock = threading.Lock()
         self._wanted = True
         self._handle: SweepHandle | None = None
+        self._found: Progress | None = None
         self._thread: threading.Thread | None = None
         self.state: State = "ready"
         self.error = ""
         """What went wrong, in words; empty when nothing did."""
         self.study: Study | None = None
         """The study as far as it got; None before the first run."""
+
+    def key(self, plan: SweepPlan) -> tuple[object, ...]:
+        """What makes two sweeps the same one: plan, target and file."""
+        return plan.hash, self._target, None if self._store is None else str(self._store)
+
+    def joined(self) -> Running:
+        """The same sweep if it is under way in this process, as when its cell is run again; else this one.
+
+        The one that is under way then tells this one's listeners too, and starts from this one's source next time.
+        """
+        plan = self._plan_now()
+        for thread in threading.enumerate():
+            if plan is not None and isinstance(thread, _Work) and thread.key == self.key(plan):
+                other = thread.running
+                if other.under_way and other is not self:
+                    other._listeners += self._listeners
+                    other._source = self._source
+                    return other
+        return self
+
+    def look(self) -> None:
+        """Find what an earlier run, perhaps in another kernel, has left in the study's file; runs nothing."""
+        plan = self._plan_now()
+        if plan is None or self.state != "ready":
+            return
+        targets = plan.answering if self._target is None else (self._target,)
+        path = Path(self._store) if self._store is not None else default_store(plan, targets)
+        if not path.is_file():
+            return
+        study = Study.open(path)
+        counts = study.states()
+        if study.plan.hash == plan.hash:
+            done = sum(count for state, count in counts.items() if state not in ("planned", "running"))
+            total = sum(counts.values())
+            self.study, self.state = study, "finished" if done == total else "found"
+            self._found = Progress(total, done, counts.get("failed", 0), 0, done, 0.0, None, "stopped")
+
+    def _plan_now(self) -> SweepPlan | None:
+        """The plan the source says; None while it has mistakes."""
+        try:
+            return self._source if isinstance(self._source, SweepPlan) else self._source.plan
+        except ConfigError:
+            return None
 
     @property
     def under_way(self) -> bool:
@@ -117,12 +175,13 @@ class Running:
     @property
     def resumable(self) -> bool:
         """There is something left that another run would do."""
-        return self.state in ("cancelled", "failed") or (self.state == "finished" and bool(self.error))
+        left = self.state in ("found", "stopped", "cancelled", "failed")
+        return left or (self.state == "finished" and bool(self.error))
 
     @property
     def progress(self) -> Progress | None:
         """How far the latest sweep is; None before the first."""
-        return None if self._handle is None else self._handle.progress
+        return self._found if self._handle is None else self._handle.progress
 
     def run(self) -> bool:
         """Start the sweep, or go on with it; nothing happens while one is under way.
@@ -137,10 +196,11 @@ class Running:
             if self.under_way:
                 return False
             plan = self._source if isinstance(self._source, SweepPlan) else self._source.plan
-            self.state, self.error, self._wanted, self._handle = "starting", "", True, None
-            self._thread = threading.Thread(target=self._work, args=(plan,), name="realtime-lab-run", daemon=True)
+            limits = self._limits()
+            self.state, self.error, self._wanted, self._handle, self._found = "starting", "", True, None, None
+            self._thread = _Work(self, plan, limits)
             self._thread.start()
-        self._on_change()
+        self._tell()
         return True
 
     def cancel(self) -> None:
@@ -150,7 +210,7 @@ class Running:
                 return
             self._wanted = False
             self.state = "stopping"
-        self._on_change()
+        self._tell()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the sweep's end; whether it has ended."""
@@ -159,22 +219,32 @@ class Running:
             thread.join(timeout_s)
         return not self.under_way
 
-    # From here on, everything runs on the panel's own thread.
+    def _limits(self) -> dict[str, float | None]:
+        """What it may cost: as was said here, or else as the source says."""
+        own = {"max_usd": self._max_usd, "max_seconds": self._max_seconds}
+        return {name: getattr(self._source, name, None) if value is None else value for name, value in own.items()}
 
-    def _work(self, plan: SweepPlan) -> None:
+    def _tell(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+    # From here on, everything runs on the sweep's own thread.
+
+    def _work(self, plan: SweepPlan, limits: dict[str, float | None]) -> None:
         state: State = "failed"
         try:
-            state = self._watch(plan)
+            state = self._watch(plan, limits)
         except BaseException as error:
             self.error = error_text(error)
         with self._lock:
             self.state = state
-        self._on_change()
+        self._tell()
 
-    def _watch(self, plan: SweepPlan) -> State:
+    def _watch(self, plan: SweepPlan, limits: dict[str, float | None]) -> State:
         where = (plan, self._target, self._store, self._workers)
-        allowed, most = self._allow_unmodelled, self._max_usd
-        handle = self._start(*where, progress=False, allow_unmodelled=allowed, max_usd=most)
+        usd, seconds = limits["max_usd"], limits["max_seconds"]
+        allowed = self._allow_unmodelled
+        handle = self._start(*where, progress=False, allow_unmodelled=allowed, max_usd=usd, max_seconds=seconds)
         with self._lock:
             self._handle, self.study = handle, handle.study
             if self._wanted:
@@ -182,7 +252,7 @@ class Running:
         while handle.progress.state == "running":
             if not self._wanted:
                 handle.cancel()
-            self._on_change()
+            self._tell()
             self._pause(UPDATE_S)
         ended = handle.progress
         if ended.state == "failed":
@@ -190,4 +260,5 @@ class Running:
             return "failed"
         if ended.failed:
             self.error = f"{ended.failed:,} trials failed; Resume runs them again"
-        return "cancelled" if ended.state == "cancelled" else "finished"
+        ends: dict[str, State] = {"cancelled": "cancelled", "stopped": "stopped"}
+        return ends.get(ended.state, "finished")

@@ -19,9 +19,11 @@ from realtime_lab.config import FIELDS, FieldInfo, SessionConfig, field_info, sh
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
 from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
+from realtime_lab.sweep.estimate import Estimate
 from realtime_lab.widgets.markup import problem_text
+from realtime_lab.widgets.target_form import TargetForm
 
-__all__ = ["AXIS_NAMES", "MOST_SETTINGS", "Axis", "Configured", "Scripts", "SweepForm"]
+__all__ = ["AXIS_NAMES", "MOST_SETTINGS", "Axis", "Chosen", "Configured", "Scripts", "SweepForm"]
 
 MOST_SETTINGS = 2_000
 """A panel checks its grid at every change; a larger one is built in a cell."""
@@ -34,6 +36,15 @@ AXIS_NAMES = tuple(
 
 Scripts = str | Path | Script | Sequence[Script]
 _CONDITION = re.compile(r"([a-z]+)(?:[\s_]+(-?\d+(?:\.\d+)?)\s*(?:db)?)?", re.I)
+
+
+class Chosen(Protocol):
+    """Anything in which scripts are chosen, such as an AudioPanel."""
+
+    @property
+    def scripts(self) -> Sequence[Script]:
+        """What is said."""
+        ...
 
 
 class Configured(Protocol):
@@ -72,6 +83,8 @@ class SweepForm:
         repeats: How often everything is done.
         seed: Decides the order.
         target: What answers; None: the mocked server.
+        max_usd: Most that may be spent on a paid target.
+        max_seconds: Most seconds of audio, where a price is not known.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -86,8 +99,13 @@ class SweepForm:
         repeats: int = 1,
         seed: int = 0,
         target: Target | None = None,
+        max_usd: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
-        self._base, self._target = base, target
+        self._base = base
+        self.answering = TargetForm(target, max_usd, max_seconds)
+        """What it is held against."""
+        self._priced: tuple[SweepPlan, Estimate] | None = None
         self._loaded: dict[str, tuple[Script, ...]] = {}
         self.sets = script_sets()
         """Names to choose scripts by: the shipped sets, and what was given."""
@@ -127,10 +145,12 @@ class SweepForm:
         """Every mistake."""
         base, scripts = self._read_base(), self._read_scripts()
         space, conditions = self._read_space(), self._read_conditions()
+        self.problems += self.answering.problems()
         if base is None or scripts is None:
             return
         try:
-            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed, target=self._target)
+            target = None if self.problems else self.answering.target()
+            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed, target=target)
         except ConfigError as error:
             said = {problem.path for problem in self.problems}
             self.problems += [problem for problem in error.errors if problem.path not in said]
@@ -145,21 +165,36 @@ class SweepForm:
     def elsewhere(self) -> str:
         """What is wrong with the grid as a whole, and whatever has no place of its own."""
         placed = {path for axis in self.axes for path in _paths_of(axis.name.strip())}
-        placed |= {"scripts", "conditions", "repeats", "seed"}
+        placed |= {"scripts", "conditions", "repeats", "seed", *self.answering.shown}
         return "\n".join(str(problem) for problem in self.problems if problem.path not in placed)
 
     @property
     def numbers(self) -> tuple[tuple[str, str], ...]:
         """What the plan will take: names and numbers; empty while it has mistakes."""
-        if self._plan is None:
+        plan = self._plan
+        if plan is None:
             return ()
-        estimate = self._plan.estimate()
-        return (
-            ("Trials", f"{estimate.trials:,}"),
-            ("Settings", f"{len(self._plan.settings):,}"),
-            ("Minutes of audio or more", f"{estimate.audio_minutes:,.1f}"),
-            ("Cost", "free" if estimate.usd is None else f"{estimate.usd:.2f} USD"),
-        )
+        counts = (("Trials", f"{len(plan.trials):,}"), ("Settings", f"{len(plan.settings):,}"))
+        priced = self._priced[1] if self._priced is not None and self._priced[0] == plan else None
+        if self.paid and priced is None:
+            return (*counts, ("Cost", "not estimated"))
+        found = priced or plan.estimate()
+        minutes = ("Minutes of audio" + " or more" * (not found.paid), f"{found.audio_minutes:,.1f}")
+        cost = "not known" if found.usd is None else f"{found.usd:,.2f} USD"
+        return (*counts, minutes, ("Cost", cost if found.paid else "free"))
+
+    @property
+    def paid(self) -> bool:
+        """Whether the plan's target costs money."""
+        return self._plan is not None and any(target.paid for target in self._plan.answering)
+
+    def price(self) -> None:
+        """Estimate what a paid plan costs; it takes a few seconds, as sessions are held with the mocked server.
+
+        Raises:
+            PlanError: With every mistake there is.
+        """
+        self._priced = self.plan, self.plan.estimate()
 
     def _read_base(self) -> SessionConfig | None:
         try:

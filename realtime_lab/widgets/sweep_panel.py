@@ -10,6 +10,7 @@ import ipywidgets as W  # noqa: N812
 
 from realtime_lab.audio import Condition
 from realtime_lab.config import ServerVad, SessionConfig
+from realtime_lab.server.profile import PROFILES
 from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.widgets.markup import badge, figure, hint, notice, text
@@ -19,6 +20,16 @@ from realtime_lab.widgets.sweep_form import AXIS_NAMES, Axis, Configured, Script
 __all__ = ["SweepPanel"]
 
 _NAME_WIDTH = "150px"
+_AGAINST = {
+    "profile": "profile",
+    "url": "address",
+    "deployment": "deployment",
+    "api_key_env": "key variable",
+    "max_usd": "at most, USD",
+    "max_seconds": "at most, s of audio",
+}
+"""Fields of a target, with their labels."""
+_HINTS = {"url": "https://host/v1", "max_usd": "such as 3", "max_seconds": "where the price is not known"}
 
 
 class SweepPanel(Panel):
@@ -26,12 +37,14 @@ class SweepPanel(Panel):
 
     Args:
         base: The session to vary, or a ConfigPanel that says it; default: server_vad.
-        scripts: What is said: a shipped set's name, a folder or scripts.
+        scripts: What is said: a shipped set's name, a folder or scripts, or an AudioPanel in which they are chosen.
         space: Values of each axis to start from.
         conditions: What the line sounds like; default: clean.
         repeats: How often everything is done.
         seed: Decides the order and every draw.
         target: What answers, and what it costs; default: the mocked server.
+        max_usd: Most that may be spent on a paid target.
+        max_seconds: Most seconds of audio, where a price is not known.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -47,10 +60,12 @@ class SweepPanel(Panel):
         repeats: int = 1,
         seed: int = 0,
         target: Target | None = None,
+        max_usd: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         super().__init__("rl-sweep-panel")
         base = base if base is not None else SessionConfig(turn_detection=ServerVad())
-        self.form = SweepForm(base, scripts, space, conditions, repeats, seed, target)
+        self.form = SweepForm(base, scripts, space, conditions, repeats, seed, target, max_usd, max_seconds)
         self.axes = W.VBox([], layout=W.Layout(width="100%"))
         self.axes.add_class("rl-axes")
         self.add = button("Add an axis", "rl-add-axis", self.guarded(self._add_axis))
@@ -61,8 +76,12 @@ class SweepPanel(Panel):
         self.repeats = self._field("repeats", W.IntText(value=repeats))
         self.seed = self._field("seed", W.IntText(value=seed))
         self.notes = {name: html_part("rl-field-side") for name in ("scripts", "conditions", "repeats", "seed")}
+        self.against = {name: self._answering(name) for name in ("kind", *_AGAINST)}
+        self.against_notes = {name: html_part("rl-field-side") for name in _AGAINST}
+        self.price = button("Estimate the cost", "rl-price", self.guarded(self._price), "Takes a few seconds")
         self.space_note, self.numbers = html_part("rl-space-note"), html_part("rl-estimate")
         self._axis_notes: list[Any] = []
+        self._listeners: list[Any] = []
         self.show([self.numbers, html_part("rl-axes-title", "<h4>Axes</h4>"), *self._parts()])
         self._show_axes()
         listen = getattr(base, "on_change", None)
@@ -78,10 +97,57 @@ class SweepPanel(Panel):
         """
         return self.form.plan
 
+    @property
+    def max_usd(self) -> float | None:
+        """Most that may be spent on a paid target; None: no cap."""
+        return self.form.answering.limit("max_usd")
+
+    @property
+    def max_seconds(self) -> float | None:
+        """Most seconds of audio, where a price is not known; None: no cap."""
+        return self.form.answering.limit("max_seconds")
+
+    def on_change(self, call: Any) -> None:
+        """Call `call()` after every change, as a panel that builds on this one does."""
+        self._listeners.append(call)
+
     def _parts(self) -> list[Any]:
         titles = {"scripts": self.scripts, "conditions": self.conditions, "repeats": self.repeats, "seed": self.seed}
         rows = [row([_name(name), part, self.notes[name]], f"rl-{name}-row") for name, part in titles.items()]
-        return [self.axes, self.add, self.space_note, html_part("rl-over-title", "<h4>Over</h4>"), *rows]
+        self._against_rows = {
+            name: row([_name(words), self.against[name], self.against_notes[name]], f"rl-{name}-row")
+            for name, words in _AGAINST.items()
+        }
+        target = row([_name("target"), self.against["kind"], self.price], "rl-target-row")
+        over, to = html_part("rl-over-title", "<h4>Over</h4>"), html_part("rl-against-title", "<h4>Against</h4>")
+        return [self.axes, self.add, self.space_note, over, *rows, to, target, *self._against_rows.values()]
+
+    def _answering(self, name: str) -> Any:
+        """A control of the target."""
+        form, width = self.form.answering, W.Layout(width="300px")
+        value = getattr(form, name)
+        if name in ("kind", "profile"):
+            part = W.Dropdown(options=form.kinds if name == "kind" else tuple(PROFILES), value=value, layout=width)
+        elif name == "api_key_env":
+            more = {"options": form.key_names, "placeholder": "name of a variable, never a key"}
+            part = W.Combobox(value=value, continuous_update=False, ensure_option=False, layout=width, **more)
+        else:
+            part = W.Text(value=value, continuous_update=False, placeholder=_HINTS.get(name, ""), layout=width)
+        part.add_class(f"rl-target-{name.replace('_', '-')}")
+        part.observe(self.guarded(partial(self._take_answering, name)), "value")
+        return part
+
+    def _take_answering(self, name: str, change: Any) -> None:
+        form = self.form.answering
+        if change.new == getattr(form, name):  # the panel's own writing
+            return
+        form.write(name, change.new)
+        self.against[name].value = getattr(form, name)  # what is no name may be a key: it rests nowhere
+        self._changed()
+
+    def _price(self) -> None:
+        self.form.price()
+        self._changed()
 
     def _field(self, name: str, part: Any) -> Any:
         """A control that says one attribute of the form."""
@@ -135,7 +201,16 @@ class SweepPanel(Panel):
         for name, note in self.notes.items():
             note.value = _wrong(form.wrong(name))
         self.space_note.value = notice(form.elsewhere())
+        answering = form.answering
+        for name, line in self._against_rows.items():
+            line.layout.display = "" if name in answering.shown else "none"
+            told = form.wrong(name)
+            quiet = answering.key_words if name == "api_key_env" else ""
+            self.against_notes[name].value = _wrong(told) if told else hint(quiet)
+        self.price.layout.display = "" if form.paid else "none"
         self.numbers.value = _figures(form.numbers)
+        for call in self._listeners:
+            call()
 
 
 def _name(words: str) -> Any:

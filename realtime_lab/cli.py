@@ -63,13 +63,13 @@ def demo_plan(seed: int) -> SweepPlan:
     from realtime_lab.sweep import SweepPlan
 
     base = SessionConfig(
-        model="gpt-realtime",
+        model="gpt-realtime-2.1",
         turn_detection=ServerVad(),
         transcription=Transcription(model="gpt-4o-transcribe"),
         logprobs=True,
     )
     space: dict[str, list[Any]] = {
-        "silence_duration_ms": [200, 300, 400, 500, 700, 1000],
+        "silence_duration_ms": [200, 350, 500, 700, 1000, 1500],
         "threshold": [0.3, 0.4, 0.5, 0.7],
         "max_output_tokens": [64, "inf"],
     }

@@ -30,12 +30,14 @@ def made_study(
     scripts=1,
     profile=None,
     oracle=False,
+    conditions=(),
+    transcriber=None,
 ):
     """A study of two settings; `words` replaces the scripts' texts, `text` every text that anybody can choose."""
     words = words or text
     base = SessionConfig(model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="m"))
     base = base.with_values(changes or {})
-    target = mocked(profile or "documented")
+    target = mocked(profile or "documented", **({} if transcriber is None else {"transcriber": transcriber}))
     spoken = []
     for number, script in enumerate(load_scripts("orders")[:scripts]):
         turns = script.turns
@@ -50,7 +52,8 @@ def made_study(
         profile = replace(PROFILES["documented"], name=line, note=line)
         target = mocked(profile)
         base = base.with_values({"instructions": text, "model": text, "transcription.model": text})
-    plan = SweepPlan(base, space or SPACE, spoken, conditions=(clean(),), repeats=repeats, seed=3, oracle=oracle)
+    heard = conditions or (clean(),)
+    plan = SweepPlan(base, space or SPACE, spoken, conditions=heard, repeats=repeats, seed=3, oracle=oracle)
     with ThreadPoolExecutor(1) as pool:
         return run_sweep(plan, target, store=folder / name, executor=pool, progress=False, allow_unmodelled=True)
 

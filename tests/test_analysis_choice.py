@@ -24,7 +24,7 @@ from realtime_lab.analysis.choice_sample import (
     measure,
     replicates,
 )
-from realtime_lab.analysis.choice_words import amount, interval, label_of, setting_words
+from realtime_lab.analysis.choice_words import amount, compact_interval, interval, label_of, setting_words
 from realtime_lab.analysis.summary import summary
 from realtime_lab.errors import ConfigError, RealtimeLabError
 
@@ -47,12 +47,17 @@ def test_every_column_taken_apart_is_the_summarys_own(seed, n_turns):
     turns = turns_frame((300, 700), n_turns=n_turns, seed=seed, missed=lambda silence_ms, rng: rng.random() < 0.1)
     odd = np.random.default_rng(seed).random(len(turns))
     turns["outcome"] = turns["outcome"].mask(odd < 0.1, "censored").mask(odd > 0.9, "excluded")
+    turns["mean_logprob"] = pd.array(-odd, dtype="Float64").astype("Float64")
+    turns.loc[odd > 0.8, "mean_logprob"] = pd.NA
+    turns["n_tokens"] = pd.array((9 * odd).astype(int), dtype="Int64")
     responses = responses_frame(turns)
+    responses["usd"] = pd.array(np.where(responses["silence_duration_ms"] == 300, np.nan, 0.01), dtype="Float64")
     table = summary(turns, responses, by=["silence_duration_ms"])
+    assert {"mean_logprob", "usd_per_turn"} <= set(measurable(turns.columns))
     for name in measurable(turns.columns):
         found, _ = taken_apart(name, turns, responses)
         expected = table[name].to_numpy(dtype=float, na_value=np.nan)
-        np.testing.assert_array_equal(found.estimates(), expected, err_msg=name)
+        np.testing.assert_allclose(found.estimates(), expected, rtol=1e-12, err_msg=name)
 
 
 def test_drawing_every_block_once_gives_the_estimate_back():
@@ -267,6 +272,9 @@ def test_a_frame_without_swept_settings_has_one_setting():
         ("response_latency_ms_p50", math.inf, "past the deadline"),
         ("response_latency_ms_p50", None, "unknown"),
         ("output_tokens_per_turn", 52.44, "52.4"),
+        ("mean_logprob", -0.2149, "−0.21"),
+        ("mean_logprob", -0.001, "0.00"),
+        ("usd_per_turn", 0.01234, "0.012 USD"),
     ],
 )
 def test_values_in_words(name, value, words):
@@ -275,6 +283,8 @@ def test_values_in_words(name, value, words):
 
 def test_differences_and_intervals_in_words():
     assert amount("cutoff_rate", -0.23, signed=True) == "−23 points"
+    assert amount("cutoff_rate", -3e-18, signed=True) == "0 points"  # what arithmetic leaves
+    assert compact_interval("mean_logprob", -0.3, -0.1) == "−0.30 to −0.10"
     assert amount("response_latency_ms_p50", 409.0, signed=True) == "+409 ms"
     assert interval("cutoff_rate", 0.02, 0.21) == "2 to 21 %"
     assert interval("response_latency_ms_p50", 840.0, 1320.0) == "840 ms to 1.32 s"

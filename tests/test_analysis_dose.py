@@ -34,7 +34,7 @@ def test_the_slope_of_the_silence_is_one_whatever_the_turns_are_like():
     assert found.verdict == "works" and found.slope.low < 1.0 < found.slope.high
     assert found.slope.high - found.slope.low < 0.1
     assert found.sentence == (
-        "silence_duration_ms moves endpoint delay: +0.991 ms (+0.972 to +1.01 ms) per ms, expected 1."
+        "silence_duration_ms moves endpoint delay: +0.99 ms (+0.97 to +1.01 ms) per ms, expected 1."
     )
 
 

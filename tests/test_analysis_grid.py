@@ -10,7 +10,7 @@ import pytest
 from choice_frames import responses_frame, turns_frame
 
 from realtime_lab.analysis.choice_where import parse_where
-from realtime_lab.analysis.effects import interaction, main_effects
+from realtime_lab.analysis.effects import end_effects, interaction, main_effects
 from realtime_lab.analysis.front import front_metrics, operating_points, pareto
 from realtime_lab.analysis.grid import grid_of
 from realtime_lab.analysis.power import plan_power
@@ -81,6 +81,36 @@ def test_the_front_is_over_what_a_study_has():
     assert front_metrics(grid_of(text)) == ("endpoint_delay_ms_p50", "cutoff_rate")
     with pytest.raises(ConfigError, match="metric"):
         pareto(turns, metrics=["wind"])
+
+
+class Priced(Made):
+    """Its responses cost 1 cent per 100 ms of silence; those of `unknown` have no price."""
+
+    unknown = ()
+
+    def responses_df(self):
+        found = super().responses_df()
+        usd = found["silence_duration_ms"].astype("Float64") / 10_000
+        return found.assign(usd=usd.mask(found["silence_duration_ms"].isin(self.unknown)))
+
+
+def test_the_front_is_over_money_where_every_price_is_known_and_over_tokens_else():
+    priced = Priced(swept())
+    assert front_metrics(grid_of(priced))[-1] == "usd_per_turn"
+    table = pareto(priced).set_index("silence_duration_ms")["usd_per_turn"]
+    assert table.sort_index().tolist() == pytest.approx([0.03, 0.05, 0.09])
+    priced.unknown = (500,)
+    assert front_metrics(grid_of(priced))[-1] == "output_tokens_per_turn"
+
+
+def test_a_settings_last_value_against_its_first_holds_the_truth_in_a_wider_interval_for_more_comparisons():
+    turns = crossed()
+    one, many = (end_effects(turns, comparisons=count).set_index("setting") for count in (1, 12))
+    assert one["first"].to_dict() == {"silence_duration_ms": 500, "threshold": 0.3}
+    assert one["shift"].tolist() == many["shift"].tolist()
+    for name, truth in (("silence_duration_ms", 200), ("threshold", 80)):
+        assert many.loc[name, "shift_low"] < one.loc[name, "shift_low"] < truth < one.loc[name, "shift_high"]
+        assert one.loc[name, "shift_high"] < many.loc[name, "shift_high"]
 
 
 def test_the_front_by_hand():

@@ -8,8 +8,9 @@ from choice_frames import turns_frame
 from test_analysis_grid import crossed
 
 from realtime_lab.analysis.effects import main_effects
-from realtime_lab.errors import RealtimeLabError
+from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.plots.effects_axes import draw_effects, effects_info, interactions, interactions_info
+from realtime_lab.plots.levels_axes import draw_levels, levels, levels_info
 from realtime_lab.plots.style import new_axes
 
 
@@ -32,6 +33,30 @@ def test_an_interaction_that_is_there_is_marked_and_none_else():
     interactions(crossed())
 
 
+def test_levels_are_the_means_of_the_effects_in_each_condition_and_their_bars_hold_the_mean_of_all():
+    quiet, loud = crossed(), crossed(extra=300.0).assign(condition="babble")
+    info = levels_info(pd.concat([loud, quiet], ignore_index=True), metric="response_latency_ms_p50")
+    assert list(dict.fromkeys(point.condition for point in info.points)) == ["clean", "babble"]
+    table = main_effects(quiet)
+    clean = [point for point in info.points if point.condition == "clean"]
+    assert [point.mean for point in clean] == pytest.approx(table["mean"].tolist())
+    assert [info.rows[point.row] for point in clean] == list(zip(table["setting"], table["value"], strict=True))
+    moved = [not point.low < info.means["clean"] < point.high for point in clean]
+    assert moved == [not row.effect_low < 0 < row.effect_high for row in table.itertuples()]
+    labels = [text.get_text() for text in draw_levels(info, new_axes(6, 3)).get_yticklabels()]
+    assert labels[0] == "silence_duration_ms 500" and len(labels) == 5
+
+
+def test_levels_of_what_nothing_has_an_estimate_of_are_a_sentence():
+    turns = turns_frame((300, 500), missed=lambda *_: True)
+    axes = levels(turns, metric="response_latency_ms_p50")
+    assert "no setting has an estimate" in " ".join(axes.texts[0].get_text().split()).lower()
+    one = turns_frame((300,))
+    assert levels_info(one, metric="cutoff_rate").problem == "No setting has two values to compare."
+    with pytest.raises(ConfigError, match="metric"):
+        levels_info(one, metric="wind")
+
+
 def test_one_setting_has_no_interaction_and_says_so():
     with pytest.raises(RealtimeLabError, match="needs two settings"):
         interactions_info(turns_frame((300, 500), scripts=12))
@@ -47,6 +72,7 @@ def test_hostile_values_are_drawn_as_they_stand():
     turns = turns_frame((300, 500), scripts=12, n_turns=3).drop(columns="silence_duration_ms")
     both = pd.concat([turns.assign(voice="$\\frac{"), turns.assign(voice="<b>")], ignore_index=True)
     draw_effects(effects_info(both), new_axes(6, 3)).figure.draw_without_rendering()
+    levels(both.assign(condition="_<i>$$"), metric="cutoff_rate").figure.draw_without_rendering()
 
 
 def test_all_missed_is_a_clear_error():

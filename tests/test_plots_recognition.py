@@ -46,8 +46,8 @@ def nothing(name):
 
 def test_the_reliability_diagram_shows_the_figures_of_the_calibration_table():
     info = reliability_info(words())
-    table = calibration_df(words(), by="condition")
-    assert [curve.label for curve in info.curves] == table["condition"].tolist() == ["babble", "clean"]
+    table = calibration_df(words(), by="condition").sort_values("condition", ascending=False)
+    assert [curve.label for curve in info.curves] == table["condition"].tolist() == ["clean", "babble"]
     assert [curve.ece for curve in info.curves] == table["ece"].tolist()
     assert [curve.null.high for curve in info.curves] == table["ece_null_high"].tolist()
     assert sum(part.n for curve in info.curves for part in curve.bins) == 240
@@ -67,10 +67,10 @@ def test_risk_against_coverage_ends_at_the_share_of_wrong_words():
 def test_log_probabilities_are_shown_for_right_and_wrong_words_of_each_condition():
     info = logprob_info(words())
     assert [(group.label, group.right) for group in info.groups] == [
-        ("babble", True),
-        ("babble", False),
         ("clean", True),
         ("clean", False),
+        ("babble", True),
+        ("babble", False),
     ]
     assert all(tuple(sorted(group.quantiles)) == group.quantiles for group in info.groups)
     assert "clean, wrong (n =" in texts(logprobs(words()))
@@ -129,6 +129,17 @@ def test_word_error_rates_by_setting_are_those_of_the_summary():
     assert info == wer_info(table)
     assert "Without a transcript to score: 1 turn." in info.notes
     assert "word error rate" in texts(wer(turns))
+
+
+def test_names_of_many_axes_stand_across_where_a_short_figure_has_room():
+    turns = study_turns().assign(a_rather_long_axis_name=1.0)
+    turns.loc[turns["silence_duration_ms"] == 500, "a_rather_long_axis_name"] = 2.0
+    axes = wer(turns)
+    axes.figure.draw_without_rendering()
+    assert axes.title.get_text() == "" and axes.get_ylabel() == ""
+    (key,) = [text for text in axes.findobj(mpl.text.Text) if "a_rather_long" in text.get_text()]
+    assert axes.figure.bbox.containsx(key.get_window_extent().x0)
+    assert axes.figure.bbox.containsx(key.get_window_extent().x1)
 
 
 def test_one_voice_is_drawn_without_an_interval_and_says_so():

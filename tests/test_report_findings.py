@@ -61,7 +61,7 @@ def test_the_front_and_the_settings_have_their_tables(found):
     assert len(front.rows) == 3 and front.rows[0][-1].endswith("%")
     assert "settings are on the front of median response latency, cutoff rate" in front.sentence
     doses = found["Does each setting work?"]
-    assert doses.sentence.startswith("silence_duration_ms moves what it should")
+    assert doses.sentence == doses.rows[0][-1] and doses.sentence.startswith("silence_duration_ms moves endpoint delay")
     assert all(len(cells) == len(doses.head) for cells in doses.rows)
 
 

@@ -24,7 +24,7 @@ from realtime_lab.server import PROFILES, Calibration
 
 TAGS = set(
     "html head meta title style body main section h1 h2 h3 p span b strong code pre q br ul li dl dt dd div figure "
-    "figcaption details summary table thead tbody tr th td wbr audio "
+    "figcaption details summary table thead tbody tr th td wbr audio s small "
     "svg defs g path use text clippath rect tspan".split()
 )
 
@@ -100,7 +100,8 @@ def test_every_part_is_there(text):
         "repeat",
     ]
     page = assert_harmless(text)
-    assert page.tags.count("svg") == 6  # trade-off, waiting, two maps, the turn at both settings
+    plots = Page(text[text.index('<section id="plots">') : text.index('<section id="worst">')])
+    assert plots.tags.count("svg") == 7  # trade-off, waiting and its parts, two maps, the turn at both settings
     assert page.tags.count("audio") >= 4
     for said in (
         "Not verified against a live service",

@@ -120,6 +120,8 @@ _DENOMINATORS = {
     "answered_rate": "n_decided",
     "false_start_rate": "n_decided",
     "truncated_rate": "n_responses",
+    "wer": "n_ref_words",
+    "mean_logprob": "n_tokens",
 }
 
 

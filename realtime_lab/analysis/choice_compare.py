@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from realtime_lab.analysis.choice_inference import Difference, difference, newcombe, ratio
 from realtime_lab.analysis.choice_sample import (
     MIN_BLOCKS,
+    OF_RESPONSES,
     Blocks,
     Measured,
     block_draws,
@@ -213,7 +214,7 @@ def _condition_rows(
     uncut = _neither_cut(turns)
     rows = []
     for name in metrics:
-        if name not in known or (responses is None and name in ("truncated_rate", "output_tokens_per_turn")):
+        if name not in known or (responses is None and name in OF_RESPONSES):
             continue
         frame = uncut if "_ms_p" in name else turns
         blocks = find_blocks(frame, responses)

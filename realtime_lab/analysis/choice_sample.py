@@ -25,6 +25,7 @@ from realtime_lab.analysis.summary import SUMMARY
 __all__ = [
     "MIN_BLOCKS",
     "MIN_SCRIPTS",
+    "OF_RESPONSES",
     "Blocks",
     "Measured",
     "block_draws",
@@ -44,9 +45,11 @@ _MOST_CELLS = 30_000_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _RATIOS = ("cutoff_rate", "turn_cutoff_rate", "answered_rate", "false_start_rate")
-_OF_WORDS = ("wer",)
+_OF_TRANSCRIPTS = {"wer": ("wer", "n_ref_words"), "mean_logprob": ("mean_logprob", "n_tokens")}
+"""What each needs of the turns frame."""
 _EDITS = ("n_substitutions", "n_deletions", "n_insertions")
-_OF_RESPONSES = ("truncated_rate", "output_tokens_per_turn")
+OF_RESPONSES = ("truncated_rate", "output_tokens_per_turn", "usd_per_turn")
+"""Columns that need the responses frame."""
 _OF_CUT_TURNS_TOO = ("onset_clip_ms", "yield_latency_ms")
 
 
@@ -131,7 +134,8 @@ def measurable(columns: Iterable[str]) -> tuple[str, ...]:
     there = set(columns)
     quantiles = [f"{metric.name}_p{q}" for metric in LATENCY_METRICS for q in (50, 90, 95) if metric.name in there]
     medians = [f"{metric.name}_p50" for metric in OTHER_METRICS if metric.name in there]
-    known = {*quantiles, *medians, *_RATIOS, *_OF_RESPONSES, *(_OF_WORDS if {"wer", "n_ref_words"} <= there else ())}
+    heard = [name for name, needed in _OF_TRANSCRIPTS.items() if set(needed) <= there]
+    known = {*quantiles, *medians, *_RATIOS, *OF_RESPONSES, *heard}
     return tuple(entry.name for entry in SUMMARY if entry.name in known)
 
 
@@ -149,7 +153,7 @@ def measure(
     Args:
         name: One of `measurable`.
         turns: The turns frame.
-        responses: The responses frame; needed for tokens and truncation.
+        responses: The responses frame; needed for tokens, their cost and truncation.
         of_turns: Setting of each row of `turns`.
         of_responses: Setting of each row of `responses`; -1 leaves a row out.
         blocks: What is drawn.
@@ -163,8 +167,8 @@ def measure(
     if name in _RATIOS:
         above, below = _turn_ratio(turns, name)
         return Measured(name, None, of_turns, blocks.of_turns, above, below, settings)
-    if name in _OF_WORDS:
-        return Measured(name, None, of_turns, blocks.of_turns, *_edits_and_words(turns), settings)
+    if name in _OF_TRANSCRIPTS:
+        return Measured(name, None, of_turns, blocks.of_turns, *_transcript_ratio(turns, name), settings)
     if responses is None:
         empty = np.zeros(0, dtype=np.int64)
         return Measured(name, None, empty, empty, empty.astype(float), empty.astype(float), settings)
@@ -175,15 +179,15 @@ def measure(
         ended = responses["status"].astype("string").fillna("").to_numpy(dtype=object) != "in_progress"
         above = (ended & _flags(responses, "truncated")).astype(np.float64)
         return Measured(name, None, of_responses, in_blocks, above, ended.astype(np.float64), settings)
-    # Tokens of all responses over turns: rows of both frames, each on its side of the ratio.
-    tokens = _whole(responses, "output_tokens")
+    # Tokens or cost of all responses over turns: rows of both frames, each on its side of the ratio.
+    spent = _usd(responses) if name == "usd_per_turn" else _whole(responses, "output_tokens")
     return Measured(
         name,
         None,
         np.concatenate([of_turns, of_responses]),
         np.concatenate([blocks.of_turns, in_blocks]),
-        np.concatenate([np.zeros(len(turns)), tokens]),
-        np.concatenate([np.ones(len(turns)), np.zeros(len(tokens))]),
+        np.concatenate([np.zeros(len(turns)), spent]),
+        np.concatenate([np.ones(len(turns)), np.zeros(len(spent))]),
         settings,
     )
 
@@ -220,13 +224,24 @@ def _turn_ratio(turns: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
     return (decided & hit).astype(np.float64), decided.astype(np.float64)
 
 
-def _edits_and_words(turns: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Word edits and words of each decided turn that was scored, 0 of both for the others."""
-    scored = turns["wer"].notna().to_numpy(dtype=bool) & turns["outcome"].isin(("answered", "missed")).to_numpy(
+def _transcript_ratio(turns: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
+    """Edits and words, or log-probabilities and tokens, of decided turns that have them; 0 of both for the others."""
+    known = turns[name].notna().to_numpy(dtype=bool) & turns["outcome"].isin(("answered", "missed")).to_numpy(
         dtype=bool
     )
-    edits = sum((_whole(turns, name) for name in _EDITS), np.zeros(len(turns)))
-    return np.where(scored, edits, 0.0), np.where(scored, _whole(turns, "n_ref_words"), 0.0)
+    below = _whole(turns, _OF_TRANSCRIPTS[name][1])
+    if name == "wer":
+        above = sum((_whole(turns, part) for part in _EDITS), np.zeros(len(turns)))
+    else:
+        above = below * _whole(turns, name)
+    return np.where(known, above, 0.0), np.where(known, below, 0.0)
+
+
+def _usd(responses: pd.DataFrame) -> Floats:
+    """What each response cost; NaN, which makes its setting's cost unknown, where that is not known."""
+    if "usd" not in responses.columns:
+        return np.full(len(responses), np.nan)
+    return responses["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _flags(frame: pd.DataFrame, name: str, *, absent: bool = False) -> NDArray[np.bool_]:

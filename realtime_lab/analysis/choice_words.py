@@ -29,6 +29,8 @@ LATE = "past the deadline"
 """How a latency reads that is later than every observation."""
 _COLUMNS: dict[str, Column] = {entry.name: entry for entry in (*TURNS, *TRIALS, *SUMMARY)}
 _LONGEST_VALUE = 60
+_NOTHING = 1e-9
+"""What arithmetic leaves of a difference that is none."""
 
 
 def column_of(name: str) -> Column | None:
@@ -57,7 +59,7 @@ def number(value: float) -> str:
 
 
 def amount(name: str, value: float | None, *, signed: bool = False) -> str:
-    """A value of a column in words: `6 %`, `1.32 s`, `840 ms`, `past the deadline`, or `unknown`.
+    """A value of a column in words: `6 %`, `1.32 s`, `840 ms`, `past the deadline`, `−0.21`, or `unknown`.
 
     Args:
         name: The column; its unit decides.
@@ -66,8 +68,10 @@ def amount(name: str, value: float | None, *, signed: bool = False) -> str:
     """
     if value is None or math.isnan(value):
         return "unknown"
-    sign = "+" if signed and value > 0 else "−" if value < 0 else ""
-    size = abs(value)
+    if name.endswith("logprob"):
+        value = round(value, 2)
+    size = 0.0 if abs(value) < _NOTHING else abs(value)
+    sign = "" if not size else "+" if signed and value > 0 else "−" if value < 0 else ""
     if is_rate(name):
         shown = _percent(size)
         return f"{sign}{shown} {'points' if signed else '%'}"
@@ -76,6 +80,10 @@ def amount(name: str, value: float | None, *, signed: bool = False) -> str:
         if math.isinf(size):
             return LATE
         return f"{sign}{size / 1000:.2f} s" if size >= 999.5 else f"{sign}{size:.0f} ms"
+    if name.endswith("logprob"):
+        return f"{sign}{size:.2f}"
+    if found is not None and found.unit == "USD":
+        return f"{sign}{size:.2g} USD"
     return f"{sign}{size:,.0f}" if size >= 100 and not math.isinf(size) else f"{sign}{size:.3g}"
 
 
@@ -99,12 +107,13 @@ def compact(name: str, value: float | None) -> str:
 
 
 def compact_interval(name: str, low: float | None, high: float | None) -> str:
-    """An interval for a table or a plot: `2–20 %`, `0.64–1.15 s`; empty when there is none."""
+    """An interval for a table or a plot: `2–20 %`, `0.64–1.15 s`, `−0.3 to −0.1`; empty when there is none."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     first, last = compact(name, low), compact(name, high)
     unit = last.rpartition(" ")[2]
-    return first if first == last else f"{first.removesuffix(f' {unit}')}–{last}"
+    between = " to " if "−" in first + last else "–"
+    return first if first == last else f"{first.removesuffix(f' {unit}')}{between}{last}"
 
 
 def _percent(share: float) -> str:

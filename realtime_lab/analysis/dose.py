@@ -158,7 +158,8 @@ def _change(metric: str, found: Difference, step: float | None) -> str:
         words = [amount(metric, part, signed=True) for part in found if part is not None]
     elif step == 1.0:
         unit = "ms" if metric.endswith("_ms") else metric.rpartition("_")[2]
-        words = [f"{part:+.3g} {unit}".replace("-", "−") for part in found if part is not None]
+        form = "+.2f" if unit == "ms" else "+.3g"
+        words = [f"{part:{form}} {unit}".replace("-", "−") for part in found if part is not None]
     else:
         words = [amount(metric, part, signed=True) for part in found if part is not None]
     if len(words) < 3:

@@ -19,10 +19,10 @@ from realtime_lab.analysis.choice_inference import NOTHING, Difference, differen
 from realtime_lab.analysis.choice_sample import MIN_BLOCKS
 from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames
-from realtime_lab.analysis.stats import TOO_SMALL
+from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL
 from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
 
-__all__ = ["interaction", "main_effects"]
+__all__ = ["end_effects", "interaction", "main_effects"]
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +62,48 @@ def main_effects(
             mean = float(grid.column(metric).estimates[have].mean()) if have.any() else None
             rows.append({"setting": name, "value": value, "mean": mean} | _columns("effect", found, have, note))
     return _frame(rows, ("setting", "value", "mean"), "effect")
+
+
+def end_effects(
+    source: HasFrames | Grid | pd.DataFrame,
+    metric: str = "response_latency_ms_p50",
+    *,
+    condition: str | None = None,
+    comparisons: int = 1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How far each setting moves a metric from its first value to its last, the others averaged out.
+
+    Args:
+        source: A study or a turns frame.
+        metric: Column of the summary.
+        condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
+        comparisons: How many such sentences are read at once; intervals are widened so that all hold (Bonferroni).
+        seed: Decides the resamples.
+
+    Returns:
+        One row per setting with two values or more: `first`, `last`, `shift` (the mean at the last value minus that at
+        the first) with its interval, `n_settings`, and `note` where there is no interval.
+
+    Raises:
+        ConfigError: If the metric or condition is not there.
+        RealtimeLabError: If there are no turns, or no setting has an estimate.
+    """
+    grid = source if isinstance(source, Grid) else grid_of(source, condition, seed)
+    known = _known(grid, metric)
+    confidence = 1.0 - (1.0 - CONFIDENCE) / max(1, comparisons)
+    rows = []
+    for name in grid.groups.names:
+        values = list(dict.fromkeys(setting[name] for setting in grid.settings))
+        if len(values) < 2:
+            continue
+        first, last = (known & np.array([one[name] == end for one in grid.settings]) for end in (values[0], values[-1]))
+        found, note = NOTHING, "a value has no estimate"
+        if first.any() and last.any():
+            found, note = _contrast(grid, metric, _mean_of(last) - _mean_of(first), confidence)
+        row = {"setting": name, "first": values[0], "last": values[-1]}
+        rows.append(row | _columns("shift", found, first | last, note))
+    return _frame(rows, ("setting", "first", "last"), "shift")
 
 
 def interaction(
@@ -129,7 +171,7 @@ def _mean_of_cells(cells: Any) -> Floats:
     return found
 
 
-def _contrast(grid: Grid, metric: str, weights: Floats) -> tuple[Difference, str]:
+def _contrast(grid: Grid, metric: str, weights: Floats, confidence: float = CONFIDENCE) -> tuple[Difference, str]:
     """A weighted sum of the settings' estimates with its interval, and why there is none."""
     column = grid.column(metric)
     used = weights != 0.0
@@ -138,7 +180,7 @@ def _contrast(grid: Grid, metric: str, weights: Floats) -> tuple[Difference, str
         return Difference(value, None, None), f"{TOO_SMALL}: {grid.blocks.words} of {MIN_BLOCKS}"
     with np.errstate(invalid="ignore"):
         drawn = column.drawn[:, used] @ weights[used]
-    found = difference(0.0, value, drawn, grid.blocks.total)
+    found = difference(0.0, value, drawn, grid.blocks.total, confidence)
     return found, "" if found.low is not None else "most resamples are past the deadline"
 
 
@@ -151,4 +193,5 @@ def _frame(rows: Sequence[Mapping[str, Any]], first: Sequence[str], name: str) -
     names = [*first, name, f"{name}_low", f"{name}_high", "n_settings", "note"]
     data = pd.DataFrame({column: [row[column] for row in rows] for column in names})
     numbers = dict.fromkeys(("mean", name, f"{name}_low", f"{name}_high"), "Float64")
+    numbers = {column: kind for column, kind in numbers.items() if column in names}
     return data.astype(numbers | {"n_settings": "Int64", "note": "string"})

@@ -31,11 +31,17 @@ Floats = NDArray[np.float64]
 
 
 def front_metrics(grid: Grid) -> tuple[str, ...]:
-    """Those of `FRONT`, or what stands in for them, that the settings have and differ in."""
+    """Those of `FRONT`, or what stands in for them, that the settings have and differ in.
+
+    Cost counts where the price of every setting is known: else those without would be on no front.
+    """
     found = []
     for name in FRONT:
         for metric in filter(None, (name, _INSTEAD.get(name))):
-            if metric in grid.columns and len({*filter(math.isfinite, grid.column(metric).estimates.tolist())}) > 1:
+            values = grid.column(metric).estimates.tolist() if metric in grid.columns else []
+            if name == metric == "usd_per_turn" and any(map(math.isnan, values)):
+                continue
+            if len({*filter(math.isfinite, values)}) > 1:
                 found.append(metric)
                 break
     return tuple(found)

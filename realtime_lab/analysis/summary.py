@@ -74,6 +74,15 @@ _USD = Column(
     "usd", "float", "USD of the group's sessions by the price table; null when one is not known", "USD", "", True
 )
 
+_USD_PER_TURN = Column(
+    "usd_per_turn",
+    "float",
+    "USD of its responses, transcripts aside, over turns; null when a price is not known",
+    "USD",
+    "cost per turn",
+    True,
+)
+
 
 def summary(
     turns: pd.DataFrame,
@@ -119,6 +128,7 @@ def summary(
         data |= {name: _int(counts[name]) for name in _TOKENS}
         per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
         data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
+        data[_USD_PER_TURN.name] = _float(_responses_usd(responses, groups) / _or_nan(counts["n_turns"]))
     if trials is not None:
         data[_USD.name] = _float(_usd(trials, groups))
     data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
@@ -224,6 +234,19 @@ def _usd(trials: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
     codes = groups.codes_of(complete)
     usd = complete["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
     return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
+
+
+def _responses_usd(responses: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
+    """What the responses of each group cost; NaN where that of one is not known."""
+    if "usd" not in responses.columns:
+        return np.full(groups.count, np.nan)
+    codes, usd = groups.codes_of(responses), responses["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
+
+
+def _or_nan(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts to divide by: none is NaN."""
+    return np.where(counts > 0, counts, np.nan)
 
 
 def _rate_columns(
@@ -394,7 +417,7 @@ def _declared() -> tuple[Column, ...]:
         *((metric, QUANTILES) for metric in LATENCY_METRICS),
         *((metric, _MEDIAN) for metric in OTHER_METRICS),
     ]
-    columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn, _USD]
+    columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn, _USD_PER_TURN, _USD]
     columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
     columns.append(Column("note", "str", "which quantiles have too few turns"))
     columns += TRANSCRIPTION

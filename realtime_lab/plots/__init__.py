@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from realtime_lab.plots.ecdf_axes import EcdfInfo, ecdf, ecdf_info
     from realtime_lab.plots.effects_axes import EffectsInfo, effects, effects_info, interactions, interactions_info
     from realtime_lab.plots.heatmap_axes import HeatmapInfo, heatmap, heatmap_info
+    from realtime_lab.plots.levels_axes import LevelsInfo, levels, levels_info
     from realtime_lab.plots.recognition_axes import onset, wer
     from realtime_lab.plots.recognition_data import OnsetInfo, WerInfo, onset_info, wer_info
     from realtime_lab.plots.timeline_axes import timeline
@@ -38,6 +39,7 @@ __all__ = [
     "EcdfInfo",
     "EffectsInfo",
     "HeatmapInfo",
+    "LevelsInfo",
     "LogprobInfo",
     "OnsetInfo",
     "ReliabilityInfo",
@@ -59,6 +61,8 @@ __all__ = [
     "heatmap_info",
     "interactions",
     "interactions_info",
+    "levels",
+    "levels_info",
     "logprob_info",
     "logprobs",
     "onset",
@@ -93,6 +97,7 @@ _NAMES_OF = {
     "ecdf_axes": ("EcdfInfo", "ecdf", "ecdf_info"),
     "effects_axes": ("EffectsInfo", "effects", "effects_info", "interactions", "interactions_info"),
     "heatmap_axes": ("HeatmapInfo", "heatmap", "heatmap_info"),
+    "levels_axes": ("LevelsInfo", "levels", "levels_info"),
     "recognition_axes": ("onset", "wer"),
     "recognition_data": ("OnsetInfo", "WerInfo", "onset_info", "wer_info"),
     "timeline_axes": ("timeline",),

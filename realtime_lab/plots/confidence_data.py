@@ -209,6 +209,8 @@ def _groups(
     found = [(_label(names, key), group) for key, group in word_groups(words, names, confidence) if len(group)]
     if not found:
         return [], _problem(words, confidence), ""
+    if names == ["condition"]:  # in the order, and so the colours, of every other plot
+        found.sort(key=lambda entry: (entry[0] != "clean", entry[0]))
     left = f"{MAX_CURVES} of {len(found)} groups are drawn." if len(found) > MAX_CURVES else ""
     if left:
         found = [found[number] for number in np.linspace(0, len(found) - 1, MAX_CURVES).round().astype(int)]

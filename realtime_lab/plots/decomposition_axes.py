@@ -55,13 +55,17 @@ def draw_decomposition(info: DecompositionInfo, ax: Axes) -> Axes:
         *texts,
         *ax.set_yticklabels([plain(bar.label, _LABEL_CHARACTERS) for bar in info.bars]),
         ax.set_xlabel(f"mean {info.total.axis_label}", color=INK, fontsize=9.5),
-        ax.set_ylabel(plain(info.key), color=INK, fontsize=9.5),
+        ax.set_title(_title(info), loc="left", fontsize=8.5, color=GREY),
     )
     if info.bars:
         ax.set_xlim(min(0.0, *lefts) * 1.05, max(lefts) * 1.16)
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK)
     else:
         ax.text(0.5, 0.5, "No turn can be taken apart", transform=ax.transAxes, ha="center", color=INK)
-    note = textwrap.fill(" ".join(info.notes), _CAPTION_CHARACTERS)
-    ax.set_title(note, loc="left", fontsize=8.5, color=GREY)
     return ax
+
+
+def _title(info: DecompositionInfo) -> str:
+    """The notes, and what the labels are values of: across, since a short figure would cut it."""
+    key = f"Bars: {info.key}." if info.key else ""
+    return textwrap.fill(plain(" ".join(filter(None, (*info.notes, key))), 600), _CAPTION_CHARACTERS)

@@ -68,7 +68,7 @@ def draw_wer(info: WerInfo, ax: Axes) -> Axes:
     show_literally(
         *legend.get_texts(),
         *ax.set_yticklabels([plain(name) for name in info.settings]),
-        ax.set_ylabel(plain(info.key), color=INK, fontsize=9.5),
+        ax.set_title(_filled(info.key), loc="left", color=INK, fontsize=9.5),  # across: a short figure would cut it
         ax.set_xlabel(f"word error rate\n{_filled(caption)}", color=INK, fontsize=9.5),
     )
     return ax
@@ -100,12 +100,12 @@ def draw_onset(info: OnsetInfo, ax: Axes) -> Axes:
     quiet(ax)
     ax.plot(info.clip_ms, info.logprob, ".", color=GREY, alpha=0.45, markersize=5, zorder=2)
     x, y = [part.median_clip_ms for part in info.bins], [part.median_logprob for part in info.bins]
-    ax.plot(x, y, "o-", color=CONDITION_COLOURS[0], markersize=8, markeredgecolor="white", linewidth=1.6, zorder=3)
+    ax.plot(x, y, "o", color=CONDITION_COLOURS[0], markersize=8, markeredgecolor="white", zorder=3)
     for part in info.bins:
         ax.annotate(
             f"n = {part.n:,}",
             (part.median_clip_ms, part.median_logprob),
-            xytext=(4, 8),
+            xytext=(7, 3),
             textcoords="offset points",
             fontsize=8,
             color=INK,

@@ -20,6 +20,7 @@ __all__ = [
     "LIGHT",
     "FigureAxes",
     "new_axes",
+    "new_row",
     "plain",
     "quiet",
     "root_figure",
@@ -64,11 +65,22 @@ def new_axes(width_in: float, height_in: float) -> Axes:
         width_in: Width of the figure, inches.
         height_in: Height, inches.
     """
+    return new_row(1, width_in, height_in)[0]
+
+
+def new_row(count: int, width_in: float, height_in: float) -> list[Axes]:
+    """Axes side by side on a new figure that belongs to nobody else.
+
+    Args:
+        count: How many.
+        width_in: Width of the figure, inches.
+        height_in: Height, inches.
+    """
     figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(w_pad=_MARGIN_IN, h_pad=_MARGIN_IN)  # type: ignore[call-arg]
-    return figure.add_subplot(axes_class=FigureAxes)
+    return [figure.add_subplot(1, count, number + 1, axes_class=FigureAxes) for number in range(count)]
 
 
 def quiet(ax: Axes) -> None:

@@ -21,28 +21,32 @@ from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.ecdf_axes import draw_ecdf, ecdf_info
 from realtime_lab.plots.heatmap_axes import draw_heatmap, heatmap_info
-from realtime_lab.plots.style import new_axes, root_figure
+from realtime_lab.plots.style import new_axes
 from realtime_lab.plots.timeline_axes import draw_timeline
 from realtime_lab.plots.timeline_data import timeline_info
 from realtime_lab.plots.tradeoff_axes import draw_tradeoff
 from realtime_lab.plots.tradeoff_data import tradeoff_info
+from realtime_lab.plots.transcript_html import TranscriptView, transcript_info
 from realtime_lab.report import method
 from realtime_lab.report.findings import findings
+from realtime_lab.report.pictures import Picture, picture, wait_picture
 from realtime_lab.report.recommendation import WAITS, Recommendation, old_setting, recommend
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
-from realtime_lab.report.svg import colour_variables, inline_svg
+from realtime_lab.report.svg import colour_variables
 from realtime_lab.report.table import SettingTable, setting_table
 from realtime_lab.session import calibrated_against
 from realtime_lab.sweep.chosen import Swept, best_setting, candidates, compare_settings, worst_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    import pandas as pd
 
     from realtime_lab.sweep import Study
 
 __all__ = ["Question", "report_html"]
 
 WORST_TURNS = 6
+FEW_SETTINGS = 12
+"""Up to so many, figures that tell settings one by one hold all of them."""
 _HERE = Path(__file__).parent
 
 
@@ -58,14 +62,6 @@ class Question(NamedTuple):
     old: Any = None
     """The setting to compare with; None: see `old_setting`."""
     seed: int = 0
-
-
-class Picture(NamedTuple):
-    """One plot."""
-
-    svg: Markup
-    caption: str
-    name: str = ""
 
 
 class Heard(NamedTuple):
@@ -196,7 +192,7 @@ class Page:
         """Cut-offs against waiting."""
         info = tradeoff_info(self.summary, latency=self.wait.latency)
         axes = draw_tradeoff(info, new_axes(9.6, 5.2))
-        return Picture(_svg(axes, "trade", "Cut-off rate against median response latency, per setting"), "")
+        return picture(axes, "trade", "Cut-off rate against median response latency, per setting")
 
     def ecdf(self) -> Picture:
         """Waiting at both settings."""
@@ -207,7 +203,7 @@ class Page:
             f"Share of turns answered by then, in {self.best.condition}; cut turns are left out, unanswered ones never "
             "arrive. Dots and bars: median with its 95 % interval."
         )
-        return Picture(_svg(axes, "ecdf", "Share of turns answered within each latency, old and new"), caption)
+        return picture(axes, "ecdf", "Share of turns answered within each latency, old and new", caption)
 
     def maps(self) -> Iterator[Picture]:
         """Two figures over the first two settings that vary, the others as in the new setting."""
@@ -221,7 +217,7 @@ class Page:
             )
             size = (max(4.6, 1.0 + 0.92 * len(info.columns)), max(1.9, 1.1 + 0.56 * len(info.rows)))
             axes = draw_heatmap(info, new_axes(*size))
-            yield Picture(_svg(axes, f"map{number}", info.title), "")
+            yield picture(axes, f"map{number}", info.title)
 
     def timelines(self) -> Iterator[Picture]:
         """The example's turn, at both settings."""
@@ -246,7 +242,29 @@ class Page:
         for number, (name, info) in enumerate(drawn):
             axes = draw_timeline(info, new_axes(10.0, 4.0))
             axes.set_xlim(min(starts), max(ends))
-            yield Picture(_svg(axes, f"time{number}", f"Timeline of one turn, {name.lower()}"), "", name)
+            yield picture(axes, f"time{number}", f"Timeline of one turn, {name.lower()}", title=name)
+
+    @cached_property
+    def near(self) -> pd.DataFrame:
+        """Turns of few settings: of all, or of those that differ from the new one in one value at most."""
+        if len(self.swept) <= FEW_SETTINGS:
+            return self.turns
+        new = self.new.setting
+        close = [one for one in self.swept if sum(one.setting[name] != new[name] for name in new) <= 1]
+        return self.turns[self.turns["trial"].isin([trial for one in close for trial in one.trials])]
+
+    @cached_property
+    def recognised(self) -> bool:
+        """Whether anything was recognised: transcripts that are simulated say nothing."""
+        engines = self.trials["transcription_engine"].dropna().astype(str)
+        return not engines.str.contains("simulated").any()
+
+    def transcript(self, trial: str, turn: int, script: str) -> Markup | None:
+        """What was recognised in one turn above what was said; None where nobody may read it, or nothing was."""
+        if not self.recognised or not self.room.may_tell(script):
+            return None
+        info = transcript_info(self.room.recording(trial), turn)
+        return None if info.problem else Markup(TranscriptView(info)._repr_html_())
 
     def worst(self) -> Iterator[dict[str, Any]]:
         """The turns that go worst at the new setting."""
@@ -264,6 +282,7 @@ class Page:
                 "turn": turn,
                 "condition": row["condition"],
                 "text": text if isinstance(text, str) else None,
+                "transcript": self.transcript(trial, turn, script),
                 "sound": sound,
                 "silent": self.room.silent,
             }
@@ -294,9 +313,12 @@ class Page:
             "table": self.table(),
             "best": self.best,
             "near": _near_words([one.cells for one in self.swept if one.setting in near]),
-            "findings": findings(self.study, self.best.condition, self.wait.name, self.new.cells),
+            "findings": findings(
+                self.study, self.best.condition, self.wait.name, self.new.cells, self.near, self.recognised
+            ),
             "tradeoff": self.tradeoff(),
             "ecdf": self.ecdf(),
+            "parts": wait_picture(self.near, self.best.condition),
             "maps": list(self.maps()),
             "timelines": list(self.timelines()),
             "worst": list(self.worst()),
@@ -329,10 +351,6 @@ def report_html(study: Study, question: Question, private: bool) -> str:
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def _svg(axes: Axes, name: str, description: str) -> Markup:
-    return Markup(inline_svg(root_figure(axes), name, description))
 
 
 def _near_words(settings: Sequence[Mapping[str, Any]]) -> str:

@@ -56,6 +56,8 @@ class SettingTable(NamedTuple):
     side_heads: tuple[str, ...]
     rows: tuple[SettingRow, ...]
     folded: tuple[SettingRow, ...]
+    all_answered: bool
+    """Then there is no column of it."""
 
 
 def setting_table(
@@ -76,14 +78,20 @@ def setting_table(
         new: The new one.
         latency: What waiting is measured by.
     """
-    side_columns = (("cutoff_rate", "cut off"), (f"{latency}_p50", "wait, median"))
+    first_columns = (("cutoff_rate", "cut off"), (f"{latency}_p50", "wait, median"))
     rates = (("answered_rate", "answered"), ("truncated_rate", "answer broken off"))
     heard = (("wer", "wrong words"), ("mean_logprob", "mean log-probability"))
-    all_columns = (*side_columns, (f"{latency}_p95", "wait, p95"), *rates, *heard)
+    all_columns = (*first_columns, (f"{latency}_p95", "wait, p95"), *rates, *heard)
     conditions = list(dict.fromkeys(condition for _, condition in rows))
     others = tuple(name for name in conditions if name != best.condition)[:_SIDE_CONDITIONS]
     main = {words: row for (words, condition), row in rows.items() if condition == best.condition}
-    columns = tuple(entry for entry in all_columns if any(row.get(entry[0]) is not None for row in main.values()))
+    answered = {row.get("answered_rate") for row in main.values()} == {1.0}
+    columns = tuple(
+        entry
+        for entry in all_columns
+        if any(row.get(entry[0]) is not None for row in main.values()) and not (answered and entry == rates[0])
+    )
+    side_columns = (*first_columns, *(entry for entry in heard if entry in columns))
     placed: list[tuple[tuple[float, ...], SettingRow]] = []
     for one in swept:
         words = setting_words(one.cells)
@@ -99,7 +107,8 @@ def setting_table(
     shown = min(shown, MOST_ROWS)
     axes = tuple(swept[0].cells) if swept else ()
     heads, side_heads = (tuple(head for _, head in entries) for entries in (columns, side_columns))
-    return SettingTable(axes, best.condition, heads, others, side_heads, tuple(ordered[:shown]), tuple(ordered[shown:]))
+    split = tuple(ordered[:shown]), tuple(ordered[shown:])
+    return SettingTable(axes, best.condition, heads, others, side_heads, *split, answered)
 
 
 _ORDER = ("new", "closest", "old", "not told apart")

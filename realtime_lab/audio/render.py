@@ -73,7 +73,7 @@ class Passage:
     speech_ms: tuple[Interval, ...]
     """Where speech is, ms from the first sample; the pauses between are the holds. Empty when idle."""
 
-    @property
+    @cached_property
     def n_frames(self) -> int:
         """Length in grid frames of 32 ms."""
         return len(self.pcm) // GRID_SAMPLES

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -44,17 +45,17 @@ class EndpointRule:
     offset_late_frames: int = 0
     """How much later it hears speech end."""
 
-    @property
+    @cached_property
     def keep_threshold(self) -> float:
         """Probability down to which speech goes on."""
         return max(self.threshold - self.hysteresis, self.floor)
 
-    @property
+    @cached_property
     def late_frames(self) -> int:
         """How many frames before the current one still matter."""
         return max(self.onset_late_frames, self.offset_late_frames)
 
-    @property
+    @cached_property
     def silent_frames(self) -> int:
         """Frames in the shortest silent run that ends speech; at least one."""
         return max(1, math.ceil(self.silence_duration_ms / FRAME_MS))

@@ -9,7 +9,7 @@ of the transcript and one of audio), so what was given by any moment is known ex
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
@@ -209,14 +209,11 @@ def _call_id(item_id: str) -> str:
     return item_id.replace("item_", "call_", 1)
 
 
-def _generation_ms(profile: Profile, plan: ResponsePlan) -> float:
+def _generation_ms(profile: Profile, plan: ResponsePlan, steps: Sequence[_Step]) -> float:
     """From the first delta to the last."""
     if plan.call is None and plan.modality == "text":
         return plan.text_tokens * 1000 / profile.text_tokens_per_s
-    last = 0.0
-    for step in _steps(profile, plan):
-        last = step.offset_ms
-    return last
+    return steps[-1].offset_ms if steps else 0.0
 
 
 def schedule(
@@ -232,8 +229,9 @@ def schedule(
     yield first, ev.OutputItemAdded(response_id=response_id, output_index=0, item=opened)
     yield first, ev.ItemAdded(item=opened, previous_item_id=previous_item_id)
     deltas = _call_deltas if plan.call is not None else _audio_deltas if plan.modality == "audio" else _text_deltas
-    end = first + _generation_ms(profile, plan) + _TAIL_MS
-    for offset_ms, event in deltas(profile, plan, ids, rate_hz):
+    steps = tuple(_steps(profile, plan))
+    end = first + _generation_ms(profile, plan, steps) + _TAIL_MS
+    for offset_ms, event in deltas(steps, plan, ids, rate_hz):
         yield end if offset_ms is None else first + offset_ms, event
     closed = response_item(plan, item_id, "incomplete" if plan.truncated else "completed")
     yield end, ev.OutputItemDone(response_id=response_id, output_index=0, item=closed)
@@ -244,10 +242,10 @@ _Deltas = Iterator[tuple[float | None, ev.Event]]
 """(ms after the first delta, event); None: when all is given."""
 
 
-def _audio_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+def _audio_deltas(steps: Sequence[_Step], plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
     yield 0.0, ev.ContentPartAdded(**ids, part=ContentPart(type="audio", transcript=""))
     said = 0
-    for step in _steps(profile, plan):
+    for step in steps:
         if step.upto > said:
             yield step.offset_ms, ev.AudioTranscriptDelta(**ids, delta=_join(plan.words, said, step.upto))
             said = step.upto
@@ -259,10 +257,10 @@ def _audio_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int)
     yield None, ev.ContentPartDone(**ids, part=ContentPart(type="audio", transcript=text))
 
 
-def _text_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+def _text_deltas(steps: Sequence[_Step], plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
     yield 0.0, ev.ContentPartAdded(**ids, part=ContentPart(type="text", text=""))
     said = 0
-    for step in _steps(profile, plan):
+    for step in steps:
         yield step.offset_ms, ev.TextDelta(**ids, delta=_join(plan.words, said, step.upto))
         said = step.upto
     text = " ".join(plan.words)
@@ -270,10 +268,10 @@ def _text_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) 
     yield None, ev.ContentPartDone(**ids, part=ContentPart(type="text", text=text))
 
 
-def _call_deltas(profile: Profile, plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
+def _call_deltas(steps: Sequence[_Step], plan: ResponsePlan, ids: _Ids, rate_hz: int) -> _Deltas:
     assert plan.call is not None
     call_id, said = _call_id(ids["item_id"]), 0
-    for step in _steps(profile, plan):
+    for step in steps:
         piece = plan.call.arguments[said : step.upto]
         yield step.offset_ms, ev.FunctionArgumentsDelta(**ids, call_id=call_id, delta=piece)
         said = step.upto

@@ -151,7 +151,7 @@ class _VirtualSession:
 
     def _take_due(self, t_ms: float) -> list[tuple[float, ev.Event]]:
         taken = self.engine.take_due(t_ms)
-        self.log.extend(RecordedEvent(due_ms, "server", event) for due_ms, event in taken)
+        self.log += [RecordedEvent(due_ms, "server", event) for due_ms, event in taken]
         return taken
 
     def _send(self, event: ev.Event, t_ms: float) -> None:

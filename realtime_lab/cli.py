@@ -57,7 +57,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", sh
 
 
 def demo_plan(seed: int) -> SweepPlan:
-    """The plan of `realtime-lab demo`: 24 turn-detection x 2 token settings, clean and in babble at 3 dB."""
+    """The plan of `realtime-lab demo`: 24 turn-detection x 2 token settings, the oracle; clean, babble at 3 dB."""
     from realtime_lab.audio import babble, clean, load_scripts
     from realtime_lab.config import ServerVad, SessionConfig, Transcription
     from realtime_lab.sweep import SweepPlan
@@ -73,7 +73,8 @@ def demo_plan(seed: int) -> SweepPlan:
         "threshold": [0.3, 0.4, 0.5, 0.7],
         "max_output_tokens": [64, "inf"],
     }
-    return SweepPlan(base, space, load_scripts("orders"), conditions=(clean(), babble(snr_db=3)), seed=seed)
+    conditions = (clean(), babble(snr_db=3))
+    return SweepPlan(base, space, load_scripts("orders"), conditions, seed=seed, oracle=True)
 
 
 @app.command()
@@ -96,7 +97,7 @@ def demo(
         shown = summary[summary["max_output_tokens"] == math.inf]
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
         typer.echo(f"{LEGEND}{_trust(shown)}\n{_heard_lines(study.trials_df())}\n")
-        typer.echo(f"{_tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{_bound_line(summary)}\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
         _write_report(study, out / "report.html")
         typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
@@ -434,10 +435,18 @@ def _heard_lines(trials: pd.DataFrame) -> str:
     return f"{RECOGNISED_LEGEND}\nRecognised by {engines}:\n{len(set(names)):,} unique segments of {len(names):,}."
 
 
+def _bound_line(summary: pd.DataFrame) -> str:
+    """How soon answers come when the client commits at the very end of each turn, in each condition."""
+    from realtime_lab.analysis.oracle import is_bound
+
+    rows = summary[is_bound(summary)].sort_values("condition", key=lambda names: names != "clean").to_dict("records")
+    parts = (f"{_median(row)} ms in {row['condition']}" for row in rows)
+    return f"Oracle, a commit at the very end of each turn: {', '.join(parts)}. No detector answers sooner uncut."
+
+
 def _tokens_line(summary: pd.DataFrame) -> str:
-    parts = (
-        f"{_plain(row['max_output_tokens'])}: {_rate(row, 'truncated_rate')}" for row in summary.to_dict("records")
-    )
+    rows = summary[summary["max_output_tokens"].notna()].to_dict("records")
+    parts = (f"{_plain(row['max_output_tokens'])}: {_rate(row, 'truncated_rate')}" for row in rows)
     return f"Responses truncated at max_output_tokens {', '.join(parts)}."
 
 

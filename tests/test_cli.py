@@ -24,14 +24,14 @@ def _raising(error):
     return sweep
 
 
-def test_the_demo_covers_24_turn_detection_and_2_token_settings_in_2_conditions():
+def test_the_demo_covers_24_turn_detection_and_2_token_settings_and_the_oracle_in_2_conditions():
     plan = cli.demo_plan(seed=7)
     settings = {tuple(sorted(trial.setting.items())) for trial in plan.trials}
-    assert len(settings) == 24 * 2
+    assert len(settings) == 24 * 2 + 1 and plan.settings[-1] == {"commit_delay_ms": 0.0}
     assert len({trial.condition.name for trial in plan.trials}) == 2
     turns = sum(len(script.turns) for script in plan.scripts)
     assert turns >= 20
-    assert len(plan.trials) == 24 * 2 * 2 * len(plan.scripts) * plan.repeats
+    assert len(plan.trials) == (24 * 2 + 1) * 2 * len(plan.scripts) * plan.repeats
 
 
 def test_the_same_seed_is_the_same_demo_and_another_is_not():

@@ -68,14 +68,25 @@ if TYPE_CHECKING:
         run_sweep,
         start_sweep,
     )
-    from realtime_lab.widgets import ConfigPanel, ResultsPanel, RunPanel, SessionView, SweepPanel, explore
+    from realtime_lab.widgets import (
+        AudioPanel,
+        ConfigPanel,
+        Lab,
+        ResultsPanel,
+        RunPanel,
+        SessionView,
+        SweepPanel,
+        explore,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AudioPanel",
     "Condition",
     "ConfigPanel",
     "Confirm",
+    "Lab",
     "NoiseReduction",
     "Profile",
     "Recording",
@@ -161,7 +172,7 @@ _NAMES_OF = {
         "run_sweep",
         "start_sweep",
     ),
-    "widgets": ("ConfigPanel", "ResultsPanel", "RunPanel", "SessionView", "SweepPanel", "explore"),
+    "widgets": ("AudioPanel", "ConfigPanel", "Lab", "ResultsPanel", "RunPanel", "SessionView", "SweepPanel", "explore"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 _SUBMODULES = ("analysis", "errors", "plots")

@@ -6,6 +6,7 @@ is laid over them. Lanes, top to bottom: waveform, who speaks when (caller, serv
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,8 +19,9 @@ from realtime_lab.server.endpointing import FRAME_MS, EndpointRule
 from realtime_lab.session.caller import DEADLINE_MS
 from realtime_lab.widgets.hearing import Heard, Hearing
 from realtime_lab.widgets.markup import figure, text
+from realtime_lab.widgets.playback import Frame
 
-__all__ = ["HearingPicture", "figures", "spoken"]
+__all__ = ["FRAME", "HearingPicture", "figures", "spoken"]
 
 _WIDTH, _HEIGHT = 1040, 282
 _LEFT, _RIGHT = 74, 1008
@@ -31,6 +33,9 @@ _BEFORE_MS, _AFTER_MS, _ROOM_MS, _STEP_MS = 300.0, 1_300.0, 250.0, 500.0
 _TICKS_MS = (250, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
 _MOST_TICKS = 14
 _CHARACTER_WIDTH = 7.2
+_HOLD_ROOM = 52.0
+FRAME = Frame(_LEFT / _WIDTH, _RIGHT / _WIDTH, (_WAVE[0] - 4) / _HEIGHT, _CHANCE[1] / _HEIGHT)
+"""Where in the picture the stretch of time lies."""
 
 
 class _Window(NamedTuple):
@@ -70,6 +75,10 @@ class HearingPicture:
             f"{self._ground[window]}{''.join(_dynamic(heard, window))}</svg>"
         )
 
+    def window(self, heard: Heard) -> Interval:
+        """The stretch of time that the picture of this detection shows, ms."""
+        return Interval(*self._window(heard))
+
     def _window(self, heard: Heard) -> _Window:
         speech = self._hearing.speech_ms
         until = speech[-1].end_ms + _AFTER_MS
@@ -91,6 +100,20 @@ class HearingPicture:
         yield f'<path d="M{_LEFT} {_CHANCE[1]}H{_RIGHT}" stroke="var(--rl-faint)"/>'
         yield from _ticks(window)
         yield from (_bar(window, part, _CALLER_Y, "var(--rl-ink)", 0.75) for part in self._hearing.speech_ms)
+        yield from _holds(self._hearing.speech_ms, window)
+
+
+def _holds(speech_ms: tuple[Interval, ...], window: _Window) -> Iterator[str]:
+    """The caller's pauses, with their length where there is room."""
+    for before, after in itertools.pairwise(speech_ms):
+        left, right, y = window.x(before.end_ms), window.x(after.start_ms), _CALLER_Y + _BAR / 2
+        yield f'<path class="rl-hold" d="M{left} {y}H{right}" stroke="var(--rl-muted)" stroke-dasharray="2 2"/>'
+        if right - left >= _HOLD_ROOM:
+            words = f"{after.start_ms - before.end_ms:,.0f} ms"
+            back = (
+                f'<rect x="{(left + right) / 2 - 24:.1f}" y="{y - 6}" width="48" height="12" fill="var(--rl-ground)"/>'
+            )
+            yield f'{back}<text x="{(left + right) / 2:.1f}" y="{y + 4}" text-anchor="middle">{words}</text>'
 
 
 def _dynamic(heard: Heard, window: _Window) -> Iterator[str]:

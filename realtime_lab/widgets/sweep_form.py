@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.audio.conditions import CONDITION_KINDS, ConditionKind
@@ -34,10 +34,12 @@ AXIS_NAMES = tuple(
 )
 """Fields to offer as axes: those a mocked sweep can say something about. Any other can be typed."""
 
+AS_CHOSEN = "as chosen in the audio panel"
 Scripts = str | Path | Script | Sequence[Script]
 _CONDITION = re.compile(r"([a-z]+)(?:[\s_]+(-?\d+(?:\.\d+)?)\s*(?:db)?)?", re.I)
 
 
+@runtime_checkable
 class Chosen(Protocol):
     """Anything in which scripts are chosen, such as an AudioPanel."""
 
@@ -77,7 +79,7 @@ class SweepForm:
 
     Args:
         base: What stays the same, or a panel that says it.
-        scripts: What is said: a shipped set, a folder or scripts.
+        scripts: What is said: a shipped set, a folder or scripts, or a panel in which they are chosen.
         space: Values of each axis.
         conditions: What the line sounds like.
         repeats: How often everything is done.
@@ -93,7 +95,7 @@ class SweepForm:
     def __init__(
         self,
         base: SessionConfig | Configured,
-        scripts: Scripts = "orders",
+        scripts: Scripts | Chosen = "orders",
         space: Mapping[str, Sequence[Any]] | None = None,
         conditions: Sequence[Condition] | None = None,
         repeats: int = 1,
@@ -109,7 +111,10 @@ class SweepForm:
         self._loaded: dict[str, tuple[Script, ...]] = {}
         self.sets = script_sets()
         """Names to choose scripts by: the shipped sets, and what was given."""
-        self.script_set = self._take(scripts)
+        self._chosen = scripts if isinstance(scripts, Chosen) else None
+        self.script_set = AS_CHOSEN if isinstance(scripts, Chosen) else self._take(scripts)
+        if self._chosen is not None:
+            self.sets = (AS_CHOSEN, *self.sets)
         given = USUAL_SPACE if space is None else space
         self.axes = [Axis(str(name), _listed(values)) for name, values in given.items()]
         self.conditions = ", ".join(_spelled(condition) for condition in conditions or (Condition("clean"),))
@@ -205,6 +210,8 @@ class SweepForm:
             return None
 
     def _read_scripts(self) -> tuple[Script, ...] | None:
+        if self.script_set == AS_CHOSEN and self._chosen is not None:
+            return tuple(self._chosen.scripts)
         if self.script_set not in self._loaded:
             try:
                 self._loaded[self.script_set] = tuple(load_scripts(self.script_set))

@@ -15,7 +15,7 @@ from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.widgets.markup import badge, figure, hint, notice, text
 from realtime_lab.widgets.panel import Panel, button, html_part, row
-from realtime_lab.widgets.sweep_form import AXIS_NAMES, Axis, Configured, Scripts, SweepForm
+from realtime_lab.widgets.sweep_form import AXIS_NAMES, Axis, Chosen, Configured, Scripts, SweepForm
 
 __all__ = ["SweepPanel"]
 
@@ -53,7 +53,7 @@ class SweepPanel(Panel):
     def __init__(
         self,
         base: SessionConfig | Configured | None = None,
-        scripts: Scripts = "orders",
+        scripts: Scripts | Chosen = "orders",
         *,
         space: Mapping[str, Sequence[Any]] | None = None,
         conditions: Sequence[Condition] | None = None,
@@ -84,9 +84,10 @@ class SweepPanel(Panel):
         self._listeners: list[Any] = []
         self.show([self.numbers, html_part("rl-axes-title", "<h4>Axes</h4>"), *self._parts()])
         self._show_axes()
-        listen = getattr(base, "on_change", None)
-        if callable(listen):
-            listen(self.guarded(self._changed))
+        for source in (base, scripts):
+            listen = getattr(source, "on_change", None)
+            if callable(listen):
+                listen(self.guarded(self._changed))
 
     @property
     def plan(self) -> SweepPlan:

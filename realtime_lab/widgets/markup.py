@@ -59,7 +59,7 @@ STYLE = """<style>
 .rl-svg text { fill: var(--rl-muted); font-size: 11.5px; }
 .rl-label { font-size: 13px; overflow-wrap: anywhere; line-height: 1.25; padding-top: 5px; cursor: help; }
 .rl-side { font-size: 12px; color: var(--rl-muted); padding-top: 4px; overflow-wrap: anywhere; line-height: 1.35; }
-.rl-side .rl-wrong { color: var(--rl-red); }
+.rl-panel .rl-wrong { color: var(--rl-red); }
 .rl-unset { opacity: .55; }
 .rl-bar { height: 6px; background: var(--rl-lift); border-radius: 3px; overflow: hidden; margin: 2px 0 6px; }
 .rl-bar > div { height: 100%; background: var(--rl-blue); }
@@ -162,7 +162,8 @@ def problem_text(problems: Iterable[Problem], path: str = "") -> str:
 def _one(problem: Problem, path: str) -> str:
     inside = problem.path.removeprefix(path).lstrip(".") if problem.path.startswith(path) and path else ""
     tail = f" ({problem.hint})" if problem.hint else ""
-    return f"{f'{inside} = ' if inside else ''}{_shown(problem.value)}: allowed: {problem.allowed}{tail}"
+    given = "not given" if problem.value is None else _shown(problem.value)
+    return f"{f'{inside} = ' if inside else ''}{given}: allowed: {problem.allowed}{tail}"
 
 
 def _shown(value: object) -> str:

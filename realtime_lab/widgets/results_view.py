@@ -65,10 +65,11 @@ class ResultsPicture:
         axes = new_axes(_WIDTH_IN, _HEIGHT_IN)
         if plot == TRADEOFF:
             draw_tradeoff(tradeoff_info(results.frame), axes)
-            self._places = dict(_places(results.rows, axes))
         else:
             _OTHERS[plot](results.turns, axes)
         self._svg = inline_svg(root_figure(axes), "results", plot)
+        if plot == TRADEOFF:
+            self._places = dict(_places(results.rows, axes))
 
     def html(self, chosen: int | None) -> str:
         """The plot; the chosen row's point is ringed, and a click on a point chooses its row."""
@@ -85,9 +86,8 @@ class ResultsPicture:
 
 
 def _places(rows: Sequence[ResultRow], axes: Axes) -> list[tuple[int, tuple[float, float]]]:
-    """Where points are in the picture, as shares of its width and of its height from the top."""
+    """Where points are in the picture that was drawn last, as shares of its width and of its height from the top."""
     figure = root_figure(axes)
-    figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.dpi
     found: list[tuple[int, tuple[float, float]]] = []
     for number, row in enumerate(rows):

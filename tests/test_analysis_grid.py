@@ -83,6 +83,15 @@ def test_the_front_is_over_what_a_study_has():
         pareto(turns, metrics=["wind"])
 
 
+def test_an_operating_point_keeps_the_other_limits_too():
+    turns = swept()
+    free = operating_points(Made(turns), at=(0.5,)).iloc[0]
+    held = operating_points(Made(turns), at=(0.5,), where="endpoint_delay_ms_p50 >= 800").iloc[0]
+    assert (free["silence_duration_ms"], held["silence_duration_ms"]) == (300, 900)
+    none = operating_points(Made(turns), at=(0.5,), where="endpoint_delay_ms_p50 <= 1").iloc[0]
+    assert none.isna()["response_latency_ms_p50"]
+
+
 class Priced(Made):
     """Its responses cost 1 cent per 100 ms of silence; those of `unknown` have no price."""
 

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.choice_sample import MIN_BLOCKS
+from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.analysis.stats import CONFIDENCE
@@ -113,6 +114,7 @@ def operating_points(
     at: Sequence[float] = (0.02, 0.05, 0.1, 0.2),
     latency: str = "response_latency_ms_p50",
     limit: str = "cutoff_rate",
+    where: str | None = None,
     condition: str | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -123,6 +125,7 @@ def operating_points(
         at: The limits.
         latency: Column of the summary that should be low.
         limit: Column of the summary that is limited.
+        where: Limits on other columns that a setting's estimates must keep, as for `choose`.
         condition: The acoustic condition; None: clean, else the first there is; "all": pooled.
         seed: Decides the resamples.
 
@@ -133,21 +136,23 @@ def operating_points(
         (share of resamples that pick the same) and `p_keeps` (share in which this setting keeps the limit).
 
     Raises:
-        ConfigError: If a column or condition is not there.
+        ConfigError: If a column or condition is not there, or `where` cannot be read.
         RealtimeLabError: If there are no turns.
     """
     grid = source if isinstance(source, Grid) else grid_of(source, condition, seed)
     rows, wait, held = grid.rows(), grid.column(latency), grid.column(limit)
+    others = parse_where(where, list(rows[0]))
+    fit = np.array([others.holds(row) for row in rows], dtype=bool)
     found = []
     for bound in at:
-        loss = np.where((held.estimates <= bound) & np.isfinite(wait.estimates), wait.estimates, np.inf)
+        loss = np.where(fit & (held.estimates <= bound) & np.isfinite(wait.estimates), wait.estimates, np.inf)
         best = int(np.argmin(loss)) if bool(np.any(np.isfinite(loss))) else None
         row: dict[str, Any] = {"limit": bound}
         row |= {name: None if best is None else grid.settings[best][name] for name in grid.groups.names}
         for name in (latency, limit):
             for end in ("", "_low", "_high"):
                 row[name + end] = None if best is None else rows[best].get(name + end)
-        drawn = np.where((held.drawn <= bound) & np.isfinite(wait.drawn), wait.drawn, np.inf)
+        drawn = np.where(fit & (held.drawn <= bound) & np.isfinite(wait.drawn), wait.drawn, np.inf)
         row |= _spread(drawn, held.drawn, best, bound, grid.blocks.total)
         found.append(row)
     frame = pd.DataFrame({name: [row[name] for row in found] for name in (found[0] if found else {})})

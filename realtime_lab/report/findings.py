@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtime_lab.analysis.choice_compare import compare_frames
 from realtime_lab.analysis.choice_groups import ALL_CONDITIONS, in_condition, of_setting, plain_row
+from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.choice_words import (
     amount,
     compact,
@@ -52,6 +53,7 @@ def findings(
     closest: Mapping[str, Any],
     near: pd.DataFrame | None = None,
     recognised: bool = True,
+    where: str | None = None,
 ) -> tuple[Finding, ...]:
     """Everything that was found.
 
@@ -62,11 +64,12 @@ def findings(
         closest: Swept values (as frames hold them) of the setting to look at where none keeps the limit.
         near: Turns of the settings that figures tell one by one; None: of all.
         recognised: Transcripts are a recogniser's, not made of the reference.
+        where: What an operating point must keep beside its limit of cut-offs.
     """
     (turns, responses), grids = frames_of(study), grids_of(study)
     grid = next((one for one in grids if one.condition == condition), None) or grid_of(study, condition)
-    found = [_operating_point(grid, wait)]
-    point = _setting_at(grid, wait) or closest
+    found = [_operating_point(grid, wait, where)]
+    point = _setting_at(grid, wait, where) or closest
     found += _noise(turns, responses, condition, wait, point)
     if recognised and turns["transcript"].notna().any():
         found += transcripts(grids, turns, turns if near is None else near)
@@ -77,21 +80,23 @@ def findings(
     return tuple(found)
 
 
-def _setting_at(grid: Grid, wait: str) -> dict[str, Any] | None:
-    row = plain_row(operating_points(grid, at=(LIMIT,), latency=wait).to_dict("records")[0])
+def _setting_at(grid: Grid, wait: str, where: str | None) -> dict[str, Any] | None:
+    row = plain_row(operating_points(grid, at=(LIMIT,), latency=wait, where=where).to_dict("records")[0])
     return {name: row[name] for name in grid.groups.names} if row[wait] is not None else None
 
 
-def _operating_point(grid: Grid, wait: str) -> Finding:
-    rows = [plain_row(row) for row in operating_points(grid, at=_LIMITS, latency=wait).to_dict("records")]
+def _operating_point(grid: Grid, wait: str, where: str | None) -> Finding:
+    rows = [plain_row(row) for row in operating_points(grid, at=_LIMITS, latency=wait, where=where).to_dict("records")]
+    others = parse_where(where, list(grid.rows()[0]))
+    also = f" and {others.words}" if others.limits else ""
     best = next(row for row in rows if row["limit"] == LIMIT)
     at = amount("cutoff_rate", LIMIT)
     if best[wait] is None:
-        sentence = f"No setting cuts off at most {at} of pauses in {grid.condition}{_fewest(grid, wait)}."
+        sentence = f"No setting cuts off at most {at} of pauses in {grid.condition}{also}{_fewest(grid, wait)}."
     else:
         setting = setting_words({name: best[name] for name in grid.groups.names})
         sentence = (
-            f"With at most {at} of pauses cut off, the best {label_of(wait)} in {grid.condition} is "
+            f"With at most {at} of pauses cut off{also}, the best {label_of(wait)} in {grid.condition} is "
             f"{amount(wait, best[wait])} ({_luck(best, wait)}), at {setting}."
         )
     head = ("at most cut off", *grid.groups.names, label_of(wait), "best, 95 %", "cut off", "same setting")
@@ -107,6 +112,8 @@ def _operating_point(grid: Grid, wait: str) -> Finding:
         for row in rows
     )
     note = "“Same setting”: in how many resamples of the speech the same setting is picked."
+    if also:
+        note += f" All keep {others.words}."
     return Finding("The best operating point", sentence, head, cells, note, shown=True)
 
 

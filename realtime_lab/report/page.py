@@ -314,7 +314,8 @@ class Page:
             "best": self.best,
             "near": _near_words([one.cells for one in self.swept if one.setting in near]),
             "findings": findings(
-                self.study, self.best.condition, self.wait.name, self.new.cells, self.near, self.recognised
+                *(self.study, self.best.condition, self.wait.name, self.new.cells, self.near, self.recognised),
+                where=" and ".join(limit for limit in self._limits() if not limit.startswith("cutoff_rate")) or None,
             ),
             "tradeoff": self.tradeoff(),
             "ecdf": self.ecdf(),

@@ -48,7 +48,7 @@ def made_study(
             replace(script, id=title, turns=turns, private=private, reference_source=source or script.reference_source)
         )
     if text is not None:
-        line = " ".join(text.split())[:60]
+        line = "".join(filter(str.isprintable, " ".join(text.split())))[:60]  # a profile takes no others
         profile = replace(PROFILES["documented"], name=line, note=line)
         target = mocked(profile)
         base = base.with_values({"instructions": text, "model": text, "transcription.model": text})

@@ -351,9 +351,11 @@ def test_an_interrupt_leaves_a_study_that_the_same_command_finishes(tmp_path, st
 
 
 def test_a_killed_sweep_is_finished_by_the_same_command_with_the_same_frames(tmp_path, store, full):
-    plan = small_plan(range(200, 260))
-    path = write_script(tmp_path, store, run="slow", end=260)
-    for _ in range(50 if full else 2):
+    kills = 50 if full else 2
+    end = 240 + 10 * kills  # enough that the last kill finds work under way
+    plan = small_plan(range(200, end))
+    path = write_script(tmp_path, store, run="slow", end=end)
+    for _ in range(kills):
         process = run_until(path, store, _complete(store) + 3)
         workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
         process.kill()

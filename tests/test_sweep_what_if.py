@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from hidden_servers import HIDDEN
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from live_servers import serving
 from sessions import spoken_script, tone_stage
@@ -47,6 +47,7 @@ def stepped(rule, frames):
     st.integers(0, 3),
     st.integers(0, 3),
 )
+@example([0.5, 0.0], [0], 3, 3)  # over before a late server has heard anything
 def test_the_form_over_many_silences_equals_the_rule(frames, silences, onset_late, offset_late):
     rules = [EndpointRule(0.5, s, onset_late_frames=onset_late, offset_late_frames=offset_late) for s in silences]
     assert speech_for_silences(np.array(frames), rules) == [stepped(rule, frames) for rule in rules]

@@ -152,7 +152,9 @@ def test_a_response_of_which_nothing_comes_is_named():
 @pytest.mark.full
 def test_a_missing_transcription_does_not_hold_the_session(monkeypatch):
     monkeypatch.setattr("realtime_lab.session.caller.RESPONSE_DEADLINE_MS", 800.0)
-    recording, _ = meet(Fault("drop", "greeting", name="conversation.item.input_audio_transcription.failed"))
+    ends = ("completed", "failed")
+    drops = [Fault("drop", "greeting", name=f"conversation.item.input_audio_transcription.{end}") for end in ends]
+    recording, _ = meet(*drops)
     assert recording.header.outcome == "complete"
     assert [row["transcription"] for row in session_rows(recording).turns] == ["missing", "missing"]
 

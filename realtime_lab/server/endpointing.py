@@ -74,8 +74,8 @@ def heard_late(probabilities: NDArray[np.float64], rule: EndpointRule) -> NDArra
     low, high = sorted((rule.onset_late_frames, rule.offset_late_frames))
     if not high or not len(probabilities):
         return probabilities
-    padded = np.concatenate([np.zeros(high), probabilities[: len(probabilities) - low]])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, high - low + 1)
+    padded = np.concatenate([np.zeros(high), probabilities[: max(0, len(probabilities) - low)]])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, high - low + 1)[: len(probabilities)]
     chosen: NDArray[np.float64] = windows.max(1) if rule.offset_late_frames == high else windows.min(1)
     return chosen
 

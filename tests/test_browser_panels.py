@@ -113,7 +113,9 @@ def test_plan_run_cancel_resume_read_report(lab):
         "sweep = rl.SweepPanel(None, rl.load_scripts('orders')[:2], space={'silence_duration_ms': [200, 500]})\nsweep"
     )
     run = "run = rl.RunPanel(sweep, store='study.sqlite', workers=1)\nrun"
-    with lab.notebook("run", "import realtime_lab as rl", sweep, run) as page:
+    # Nothing remembered of these scripts: their speech takes seconds to find, so there is something to cancel.
+    start = "import os\nos.environ['REALTIME_LAB_CACHE'] = 'nothing-remembered'\nimport realtime_lab as rl"
+    with lab.notebook("run", start, sweep, run) as page:
         page.wait_for_selector(".rl-run-panel .rl-run")
         fill(page, ".rl-axis-values input", "200, 500, 1000")
         page.wait_for_function("() => document.querySelector('.rl-estimate .rl-main').innerText.includes('6')")

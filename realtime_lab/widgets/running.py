@@ -253,7 +253,8 @@ class Running:
             if not self._wanted:
                 handle.cancel()
             self._tell()
-            self._pause(UPDATE_S)
+            if handle.progress.state == "running":
+                self._pause(UPDATE_S)
         ended = handle.progress
         if ended.state == "failed":
             handle.result()  # raises what stopped it

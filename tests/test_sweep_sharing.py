@@ -150,7 +150,7 @@ def test_audio_that_is_not_what_its_hash_says_is_not_taken_out(study, tmp_path):
 
 
 def test_opening_any_part_of_a_strangers_study_runs_no_code():
-    """S3: nothing reads pickles or evaluates text; workers' pipes carry this process's own, `plugged` only writes one."""
+    """S3: nothing reads pickles or evaluates text; workers' pipes carry our own, and `plugged` only writes one."""
     import ast
     from pathlib import Path
 

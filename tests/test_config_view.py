@@ -48,7 +48,7 @@ def test_hostile_texts_are_escaped_everywhere(payload):
     config = SessionConfig.from_wire(
         {"instructions": payload, "voice": payload, payload: payload, "tools": [{payload: payload}]}, strict=False
     )
-    read(config._repr_html_())
+    assert payload in read(config._repr_html_())  # as text
 
 
 def test_each_row_tells_the_treatment():

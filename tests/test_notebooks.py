@@ -10,6 +10,8 @@ import nbformat
 import pytest
 
 BOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+FIRST_PLOT_S = 30.0
+"""How long Run All of the tour may take to its first plot, kernel start included."""
 
 
 def test_there_are_notebooks():
@@ -52,3 +54,5 @@ def test_a_notebook_runs_from_top_to_bottom(path, root, tmp_path, monkeypatch):
     assert not [out for cell in code for out in cell.outputs if out.output_type == "error"]
     assert plotted, "no cell shows a plot"
     print(f"{path.stem}: first plot after {plotted[0]:.1f} s, all after {time.monotonic() - started:.1f} s")
+    if path.stem == "00_tour":
+        assert plotted[0] < FIRST_PLOT_S

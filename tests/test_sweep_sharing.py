@@ -156,13 +156,16 @@ def test_opening_any_part_of_a_strangers_study_runs_no_code():
 
     import realtime_lab
 
-    found = set()
+    found, called = set(), set()
     for path in Path(realtime_lab.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.id] if isinstance(node, ast.Name) else []
             names += [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
             found |= {(path.name, name) for name in names if name in {"pickle", "eval", "exec", "yaml", "marshal"}}
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "pickle":
+                called.add((path.name, node.attr))
     assert found == {("pool.py", "pickle"), ("child.py", "pickle"), ("plugged.py", "pickle")}
+    assert {(name, attr) for name, attr in called if name == "plugged.py"} == {("plugged.py", "dumps")}
 
 
 def test_a_mocked_recording_that_was_not_kept_is_made_again(tmp_path):

@@ -1,8 +1,8 @@
 """A picture of a stretch of time with its sound under it: while it plays, a line moves over the picture.
 
 The line follows the player in the browser alone, so that it is exact and asks nothing of the kernel; a click on the
-picture plays from there. That takes the only script of all panels: three constants, into which nothing is written.
-Where a front end runs no scripts, the sound plays and the line stands still.
+picture plays from there. That takes three constant scripts, into which nothing is written; choosing a point of a plot
+takes the one other that panels have. Where a front end runs no scripts, the sound plays and the line stands still.
 """
 
 from __future__ import annotations

@@ -74,6 +74,13 @@ class Lab:
         finally:
             self.page.evaluate(_CLOSE)
 
+    def reload(self, name: str) -> None:
+        """Close the page and open it and the notebook again, on the kernel that still runs; run nothing."""
+        self.page.reload()
+        self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=START_S * 1000)
+        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+        self.page.evaluate(_OPEN, f"{name}.ipynb")
+
     def check(self) -> None:
         """Every cell ran, none ended in an error, and the page raised nothing."""
         self.page.wait_for_function(f"() => ({_CELLS})().every(cell => cell.count !== null)", timeout=30_000)

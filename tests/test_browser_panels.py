@@ -1,4 +1,4 @@
-"""The panels in JupyterLab in a real browser: explore, configure, plan, run, cancel, resume, read, report.
+"""The panels in JupyterLab in a real browser: explore, configure, plan, run, cancel, resume, read, hear, report.
 
 Pictures of every panel go to the folder in REALTIME_LAB_SHOTS, or to pytest's own; they are there to be looked at.
 """
@@ -175,6 +175,15 @@ def test_nothing_that_comes_from_data_is_executed(lab):
         "def start(*where, **more):\n    raise rl.errors.StudyError(' '.join(evil))\n"
         "good = rl.SweepPlan(rl.SessionConfig(), {'silence_duration_ms': [200]}, 'orders')\n"
         "run = rl.RunPanel(good, start=start)\nrun.run.click()\nrun.wait(5)\nrun",
+        "rl.AudioPanel(script)",
+        "import msgspec\nfrom realtime_lab.protocol import events as ev\n"
+        "from realtime_lab.recording import RecordedEvent\n"
+        "heard = rl.run_session(rl.SessionConfig(turn_detection=rl.ServerVad(), instructions=' '.join(evil)), said)\n"
+        "more = [RecordedEvent(900.0, 'server', ev.UnknownEvent(type=word, raw=b'{}')) for word in evil]\n"
+        "header = msgspec.structs.replace(heard.header, script_id=evil[0], condition=evil[1], target=evil[2],\n"
+        "                                 failure=evil[3], engine={evil[4]: evil[1]})\n"
+        "heard = msgspec.structs.replace(heard, header=header, events=(*heard.events[:3], *more, *heard.events[3:]))\n"
+        "rl.SessionView(heard)",
     ]
     with lab.notebook("hostile", *cells) as page:
         page.wait_for_selector(".rl-run-panel .rl-error")
@@ -182,4 +191,110 @@ def test_nothing_that_comes_from_data_is_executed(lab):
         page.wait_for_timeout(500)
         assert page.evaluate("() => document.documentElement.getAttribute('data-hacked')") is None
         assert page.locator(".rl-panel iframe, .rl-panel script, .rl-panel img[src='x']").count() == 0
+        page.wait_for_selector(".rl-session-view .rl-event", state="attached")
+        page.wait_for_selector(".rl-audio-panel audio", state="attached")
+        assert page.evaluate("() => document.documentElement.getAttribute('data-hacked')") is None
         lab.shoot("hostile", ".rl-sweep-panel")
+        lab.shoot("hostile_session", ".rl-session-view")
+
+
+_FOLLOWED = """() => {
+  const view = document.querySelector('.rl-session-view');
+  const sound = view.querySelector('audio'), line = view.querySelector('.rl-playhead');
+  const frame = line.parentElement.getBoundingClientRect(), at = line.getBoundingClientRect();
+  return [sound.currentTime, sound.duration * (at.left - frame.left) / frame.width, sound.paused];
+}"""
+BEHIND_S = 0.05
+"""How far the line over the timeline may stand from where the sound was paused, s."""
+
+
+def tab(page, bar, number):
+    page.locator(f".{bar} > .lm-TabBar .lm-TabBar-tab").nth(number).click()
+
+
+def test_the_whole_path_in_the_lab(lab):
+    """Configure, look at what is said, plan, run, choose a point, open its worst turn, hear it, read it."""
+    cells = [
+        "import realtime_lab as rl",
+        "bench = rl.Lab(None, rl.load_scripts('orders')[:3], space={'silence_duration_ms': [200, 700]},\n"
+        "               store='lab.sqlite', workers=1)\nbench",
+    ]
+    lab.page.set_viewport_size({"width": 1280, "height": 1500})
+    with lab.notebook("lab", *cells) as page:
+        page.wait_for_selector(".rl-lab .rl-effective table")
+        lab.shoot("lab_configure", ".rl-lab")
+        tab(page, "rl-lab-tabs", 1)
+        page.wait_for_selector(".rl-audio-picture audio", state="visible")
+        lab.shoot("lab_audio", ".rl-lab")
+        tab(page, "rl-lab-tabs", 2)
+        page.locator(".rl-target-kind select").select_option(label="OpenAI")
+        page.wait_for_selector(".rl-max_usd-row .rl-wrong")
+        page.locator(".rl-target-kind select").select_option(label="the mocked server")
+        page.wait_for_function("() => document.querySelector('.rl-estimate .rl-main')?.innerText.includes('6')")
+        lab.shoot("lab_plan", ".rl-lab")
+        tab(page, "rl-lab-tabs", 3)
+        page.locator("button.rl-run").click()
+        page.wait_for_selector(".rl-progress [data-state=finished]", timeout=120_000)
+        page.wait_for_selector(".rl-run-panel img.rl-plot", state="visible", timeout=15_000)
+        lab.shoot("lab_run", ".rl-lab")
+        tab(page, "rl-lab-tabs", 4)
+        page.wait_for_selector(".rl-results-plot .rl-point", timeout=30_000)
+        page.locator(".rl-point").last.click()
+        page.wait_for_selector(".rl-point.rl-chosen")
+        assert page.locator(".rl-points select").evaluate("list => list.selectedIndex") >= 0
+        page.locator(".rl-worst select").select_option(index=0)
+        page.wait_for_selector(".rl-session-view audio", timeout=30_000)
+        lab.shoot("lab_results", ".rl-lab")
+        _look_at_session(lab, page)
+        assert page.locator(".rl-lab .rl-error").count() == 0
+        assert lab.run("print(sorted(bench.study.trials_df()['state'].unique()), len(bench.plan.trials))") == (
+            "['complete'] 6\n"
+        )
+        lab.theme("JupyterLab Dark")
+        page.wait_for_timeout(300)
+        lab.shoot("lab_results_dark", ".rl-lab")
+        lab.theme("JupyterLab Light")
+    lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def _look_at_session(lab, page):
+    """A click on the timeline plays from there, the line follows the sound, the log is filtered."""
+    page.wait_for_function("() => document.querySelector('.rl-session-view audio').duration > 0")
+    page.locator(".rl-session-view .rl-seek").click(position={"x": 200, "y": 100})
+    page.wait_for_timeout(600)
+    heard_s, shown_s, paused = page.evaluate(_FOLLOWED)
+    print(f"while it plays the line is {1000 * abs(heard_s - shown_s):.0f} ms from what is heard, at {heard_s:.2f} s")
+    assert not paused and heard_s > 0.5 and shown_s > 0.5
+    page.evaluate("() => document.querySelector('.rl-session-view audio').pause()")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    heard_s, shown_s, paused = page.evaluate(_FOLLOWED)
+    assert paused and abs(heard_s - shown_s) < BEHIND_S
+    for number, name in enumerate(("wait", "transcript", "configuration", "events")):
+        tab(page, "rl-session-tabs", number)
+        page.wait_for_timeout(200)
+        lab.shoot(f"session_{name}", ".rl-session-view")
+    page.locator(".rl-log-words input").fill("speech_stopped")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.rl-event summary')].every(line => line.innerText.includes('stopped'))"
+    )
+    assert page.locator(".rl-event").count() > 0
+
+
+def test_a_sweep_survives_a_reload_of_the_page_and_a_second_run_of_its_cell(lab):
+    """The page is closed while it runs; opened again, the same cell shows the same sweep, and one study has it all."""
+    cell = (
+        "import realtime_lab as rl\n"
+        "plan = rl.SweepPlan(rl.SessionConfig(), {'silence_duration_ms': list(range(200, 1000, 20))}, 'orders')\n"
+        "run = rl.RunPanel(plan, store='reload.sqlite', workers=1)\nrun"
+    )
+    with lab.notebook("reload", cell) as page:
+        page.wait_for_selector(".rl-run-panel .rl-run")
+        page.locator("button.rl-run").click()
+        page.wait_for_selector(".rl-progress [data-state=running]")
+        assert lab.run("first = run; print(first.running.state)") == "running\n"
+        page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+        lab.reload("reload")
+        again = f"{cell[:-4]}\nprint(run.running is first.running, run.running.state)"
+        assert lab.run(again) == "True running\n"
+        lab.run("run.cancel.click()")
+        assert lab.run("print(first.wait(30), first.running.state)") == "True cancelled\n"

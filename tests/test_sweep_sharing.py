@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from realtime_lab.audio import load_scripts
 from realtime_lab.cli import app
 from realtime_lab.errors import ScriptError, StudyDamagedError, StudyError
+from realtime_lab.report import listen
 from realtime_lab.resources import data_path
 from realtime_lab.sweep import Study, SweepPlan, run_sweep
 
@@ -58,6 +59,7 @@ def test_a_colleague_with_the_audio_in_the_file_gets_the_same_frames(study, call
     shared = Study.open(study.export(tmp_path / "share.sqlite", audio=True))
     shutil.rmtree(calls)
     monkeypatch.setenv("REALTIME_LAB_CACHE", str(tmp_path / "colleague"))
+    assert len(listen(shared, 0, 0).samples) > 24_000
     plan = shared.plan_here()
     assert plan.hash == study.plan.hash
     again = run_sweep(plan, store=tmp_path / "theirs.sqlite", workers=0, progress=False)

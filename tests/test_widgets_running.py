@@ -1,6 +1,7 @@
 """The run panel: three clicks are one sweep, cancel, resume, what goes wrong is seen, the plot grows at its pace."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import PlanError, StudyLockedError
 from realtime_lab.session import mocked
-from realtime_lab.sweep import Progress, SweepPlan
+from realtime_lab.sweep import Progress, SweepPlan, run_sweep
 from realtime_lab.widgets.run_panel import RunPanel
 from realtime_lab.widgets.run_view import GrowingPlot, progress_html
 from realtime_lab.widgets.running import Running
@@ -164,6 +165,60 @@ def test_another_plan_or_another_file_is_another_sweep():
     for running in (Running(other, lambda: None), Running(PLAN, lambda: None, store="other.sqlite")):
         assert running.joined() is running
     bench.end()
+
+
+class Source:
+    """What has a plan that changes, as a SweepPanel."""
+
+    def __init__(self, plan):
+        self.plan, self.listeners = plan, []
+
+    def on_change(self, call):
+        self.listeners.append(call)
+
+    def change(self, plan):
+        self.plan = plan
+        for call in self.listeners:
+            call()
+
+
+OTHER = SweepPlan(PLAN.base, {"silence_duration_ms": [300]}, "orders")
+
+
+def test_a_plan_that_changes_after_its_sweep_is_said_and_taken_back_when_it_is_the_old_one_again():
+    bench, source = Bench(), Source(PLAN)
+    bench.running._source = source
+    bench.running.run()
+    bench.end()
+    study = bench.running.study
+    source.plan = OTHER
+    bench.running.look()
+    assert bench.running.state == "outdated" and bench.running.study is study and not bench.running.resumable
+    assert "as it was" in progress_html("outdated", bench.running.progress)
+    source.plan = PLAN
+    bench.running.look()
+    assert bench.running.state == "finished"
+    source.plan = replace(PLAN, target=mocked("observed"))  # the same plan against something else is another sweep
+    bench.running.look()
+    assert bench.running.state == "outdated" and bench.running.run()
+    bench.end()
+    assert bench.running.state == "finished" and bench.running.study is not study
+
+
+def test_what_an_earlier_kernel_left_of_a_plan_is_found_when_the_plan_becomes_that_one(tmp_path, monkeypatch):
+    """As in the lab, where the plan is clicked together after the panel was made."""
+    monkeypatch.chdir(tmp_path)
+    short = replace(OTHER, scripts=OTHER.scripts[:1])
+    run_sweep(short, workers=0, progress=False)
+    source = Source(PLAN)
+    panel = RunPanel(source)
+    assert panel.study is None and panel.running.state == "ready"
+    source.change(short)
+    panel.pace.flush()
+    assert panel.running.state == "finished" and len(panel.study.trials_df()) == 1
+    source.change(PLAN)
+    panel.pace.flush()
+    assert panel.running.state == "outdated" and 'data-state="outdated"' in panel.figures.value
 
 
 def test_cancelling_what_is_not_under_way_does_nothing():

@@ -11,7 +11,7 @@ from realtime_lab.session import azure, live, mocked, openai
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.sweep.estimate import Estimate
 from realtime_lab.widgets.config_panel import ConfigPanel
-from realtime_lab.widgets.sweep_form import MOST_SETTINGS, Axis, SweepForm
+from realtime_lab.widgets.sweep_form import AXIS_NAMES, MOST_SETTINGS, Axis, SweepForm
 from realtime_lab.widgets.sweep_panel import SweepPanel
 from realtime_lab.widgets.target_form import AZURE, MOCKED, OPENAI, OTHER, TargetForm
 
@@ -128,6 +128,41 @@ def test_every_mistake_is_shown_somewhere():
     places = [axis.name for axis in made.axes] + ["repeats"]
     assert len(made.problems) == 3 and made.elsewhere() == ""
     assert [bool(made.wrong(place)) for place in places] == [False, True, True, True]
+
+
+def every_frame():
+    return lambda pcm: False
+
+
+def test_the_clients_axes_and_the_oracle_are_the_plans():
+    push_to_talk = BASE.with_values({"turn_detection": None})
+    for space in ({"commit_delay_ms": [0, 200]}, {"endpointer": [every_frame]}):
+        made = SweepForm(push_to_talk, space=space, oracle=True)
+        assert made.plan == SweepPlan(push_to_talk, space, "orders", oracle=True)
+        assert set(space) <= set(AXIS_NAMES) and made.axes[0].meaning
+    assert made.plan.space["endpointer"][0].make is every_frame
+
+
+def test_an_endpointer_is_typed_by_the_place_it_is_imported_from():
+    push_to_talk = BASE.with_values({"turn_detection": None})
+    made = SweepForm(push_to_talk, space={"endpointer": [every_frame]})
+    made.axes = [Axis("endpointer", f"{every_frame.__module__}:every_frame, json:dumps")]
+    assert [value.make for value in made.plan.space["endpointer"]] == [every_frame, json.dumps]
+    made.axes = [Axis("endpointer", "nowhere:at_all")]
+    made.check()
+    assert "module:name" in made.wrong("endpointer")
+
+
+def test_a_clients_axis_says_that_it_needs_turn_detection_to_be_null():
+    made = typed(("commit_delay_ms", "0, 200"))
+    assert "turn_detection is null" in made.wrong("commit_delay_ms") and "commits" in made.axes[0].meaning
+
+
+def test_the_oracle_is_one_setting_more():
+    panel = SweepPanel(BASE, space=SPACE)
+    before = len(panel.plan.settings)
+    panel.oracle.set_state({"value": True})
+    assert panel.plan.oracle and len(panel.plan.settings) == before + 1
 
 
 # --- the panel ------------------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from realtime_lab.errors import AudioError
 from realtime_lab.session.replay_audio import AudioReplay, Scripted, find_script, turn_window
 
 if TYPE_CHECKING:
+    from realtime_lab.audio import Condition, Script
     from realtime_lab.recording import Recording
     from realtime_lab.sweep import Trial
 
-__all__ = ["Listening", "hear", "listen"]
+__all__ = ["Listening", "hear", "listen", "said_in"]
 
 _MP3_LEVEL = 0.7
 """Of libsndfile's scale; about 56 kbit/s in stereo, which speech at 24 kHz does not suffer from."""
@@ -34,6 +35,10 @@ class Recorded(Protocol):
     @property
     def plan(self) -> Scripted:
         """Its plan."""
+        ...
+
+    def plan_here(self) -> Scripted:
+        """Its plan, with audio of one's own found on this machine or in the study itself."""
         ...
 
     def recording(self, trial: str | int | Trial) -> Recording:
@@ -126,11 +131,22 @@ def listen(study: Recorded, trial: str | int | Trial, turn: int) -> Listening:
     Raises:
         StudyError: If there is no such trial, or it has no recording.
         RecordingError: If it has no such turn.
+        ScriptError: If recordings of one's own are neither on this machine nor in the study.
         AudioError: If the clips cannot be read.
     """
     recording = study.recording(trial)
-    script, condition = find_script(study.plan, recording)
-    return hear(AudioReplay(recording, script, condition), turn)
+    return hear(AudioReplay(recording, *said_in(study, recording)), turn)
+
+
+def said_in(study: Recorded, recording: Recording) -> tuple[Script, Condition]:
+    """What was said in a study's session, and over which line; a shared study may bring the audio itself.
+
+    Raises:
+        RecordingError: If the plan has it not.
+        ScriptError: If recordings of one's own are neither on this machine nor in the study.
+    """
+    own = any(script.private for script in study.plan.scripts)
+    return find_script(study.plan_here() if own else study.plan, recording)
 
 
 def hear(replay: AudioReplay, turn: int, max_answer_ms: float = math.inf) -> Listening:

@@ -12,8 +12,8 @@ import pandas as pd
 from realtime_lab.analysis.choice_words import amount, plural
 from realtime_lab.audio.pcm import Interval
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.report.listening import hear
-from realtime_lab.session.replay_audio import AudioReplay, find_script, played_pieces
+from realtime_lab.report.listening import hear, said_in
+from realtime_lab.session.replay_audio import AudioReplay, played_pieces
 from realtime_lab.session.stage import Stage
 from realtime_lab.sweep.chosen import Swept
 
@@ -97,8 +97,7 @@ class SoundRoom:
                 self.silent = "private: write the report with private=True to hear it"
                 return None
             try:
-                script, condition = find_script(self.study.plan, recording)
-                found = AudioReplay(recording, script, condition, self.stage)
+                found = AudioReplay(recording, *said_in(self.study, recording), self.stage)
                 found.caller(Interval(0.0, min(100.0, recording.audio_ms)))  # can it be made at all?
             except (RealtimeLabError, OSError):
                 self.silent = "its audio is not on this machine, or is not what was played then"

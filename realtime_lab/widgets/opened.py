@@ -23,8 +23,9 @@ from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.plots import TimelineInfo, TranscriptInfo, timeline_info, transcript_info
 from realtime_lab.recording import Recording
 from realtime_lab.report import Listening
+from realtime_lab.report.listening import said_in
 from realtime_lab.session import Stage
-from realtime_lab.session.replay_audio import AudioReplay, find_script
+from realtime_lab.session.replay_audio import AudioReplay
 from realtime_lab.sweep import Study, Trial
 from realtime_lab.widgets.effective import FieldSides, sides_of_wire
 from realtime_lab.widgets.event_log import EventLog
@@ -203,18 +204,12 @@ def open_session(
     else:
         recording, named = source.recording(trial), source
     try:
-        said = _said(recording, script, condition) if named is None else _said_in(named, recording)
+        said = _said(recording, script, condition) if named is None else said_in(named, recording)
         replay = AudioReplay(recording, *said, stage or Stage())
         replay.caller(Interval(0.0, min(100.0, recording.audio_ms)))  # can it be made at all?
     except (RealtimeLabError, OSError) as error:
         return OpenedSession(recording, None, str(error))
     return OpenedSession(recording, replay)
-
-
-def _said_in(study: Study, recording: Recording) -> tuple[Script, Condition]:
-    if any(script.private for script in study.plan.scripts):
-        return find_script(study.plan_here(), recording)
-    return find_script(study.plan, recording)
 
 
 def _said(recording: Recording, script: Script | None, condition: Condition | None) -> tuple[Script, Condition]:

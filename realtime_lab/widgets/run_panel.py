@@ -63,8 +63,10 @@ class RunPanel(Panel):
         self.plot.add_class("rl-plot")
         self._growing = GrowingPlot(self._show_plot, self._guard_plot)
         self.show([row([self.run, self.cancel, self.resume], "rl-buttons"), self.figures, self.plot])
-        self.guarded(self.running.look, "earlier")()
         self._refresh()
+        listen = getattr(plan, "on_change", None)
+        if callable(listen):
+            listen(self.pace.ask)
 
     @property
     def study(self) -> Study | None:
@@ -90,6 +92,7 @@ class RunPanel(Panel):
     def _refresh(self) -> None:
         """Bring everything up to date with what is known; on any thread."""
         running = self.running
+        self.guarded(running.look, "earlier")()
         self.run.disabled, self.resume.disabled = running.under_way, not running.resumable
         self.cancel.disabled = running.state not in ("starting", "running")
         self.figures.value = progress_html(running.state, running.progress)

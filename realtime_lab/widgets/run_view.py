@@ -28,6 +28,7 @@ _WORDS: dict[State, str] = {
     "stopped": "stopped at its limit; Resume goes on from here",
     "cancelled": "cancelled; Resume goes on from here",
     "failed": "stopped by an error; Resume goes on from here",
+    "outdated": "of the plan as it was; Run starts the plan as it is now",
 }
 _EVERY_S = 0.5
 _SHARE = 0.2

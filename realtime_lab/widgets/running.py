@@ -21,8 +21,10 @@ from realtime_lab.widgets.pace import UPDATE_S
 
 __all__ = ["Planned", "Running", "State", "SweepHandle", "SweepStarter"]
 
-State = Literal["ready", "found", "starting", "running", "stopping", "finished", "stopped", "cancelled", "failed"]
-"""`found`: an earlier run left something; `stopped`: a limit was reached."""
+State = Literal[
+    "ready", "found", "starting", "running", "stopping", "finished", "stopped", "cancelled", "failed", "outdated"
+]
+"""`found`: an earlier run left something; `stopped`: a limit was reached; `outdated`: the plan has changed since."""
 _UNDER_WAY = ("starting", "running", "stopping")
 
 
@@ -117,6 +119,8 @@ class Running:
         self._wanted = True
         self._handle: SweepHandle | None = None
         self._found: Progress | None = None
+        self._about: tuple[object, ...] | None = None
+        self._before: State = "ready"
         self._thread: threading.Thread | None = None
         self.state: State = "ready"
         self.error = ""
@@ -125,8 +129,11 @@ class Running:
         """The study as far as it got; None before the first run."""
 
     def key(self, plan: SweepPlan) -> tuple[object, ...]:
-        """What makes two sweeps the same one: plan, target and file."""
-        return plan.hash, self._target, None if self._store is None else str(self._store)
+        """What makes two sweeps the same one: plan, targets and file."""
+        return plan.hash, self._targets(plan), None if self._store is None else str(self._store)
+
+    def _targets(self, plan: SweepPlan) -> tuple[Target, ...]:
+        return plan.answering if self._target is None else (self._target,)
 
     def joined(self) -> Running:
         """The same sweep if it is under way in this process, as when its cell is run again; else this one.
@@ -144,21 +151,38 @@ class Running:
         return self
 
     def look(self) -> None:
-        """Find what an earlier run, perhaps in another kernel, has left in the study's file; runs nothing."""
+        """Find what an earlier run of the plan as it is now, perhaps in another kernel, has left; runs nothing.
+
+        A study of a plan that has changed since stays, marked as such, until there is another.
+
+        Raises:
+            StudyError: The study's file cannot be read.
+        """
         plan = self._plan_now()
-        if plan is None or self.state != "ready":
+        if plan is None or self.under_way:
             return
-        targets = plan.answering if self._target is None else (self._target,)
+        key = self.key(plan)
+        if key == self._about:
+            self.state = self._before if self.state == "outdated" else self.state
+        elif not self._take_up(plan, key) and self._about is not None and self.state != "outdated":
+            self._before, self.state, self.error = self.state, "outdated" if self.study is not None else "ready", ""
+
+    def _take_up(self, plan: SweepPlan, key: tuple[object, ...]) -> bool:
+        """Take what stands in the plan's file; whether there was anything of this plan."""
+        targets = self._targets(plan)
         path = Path(self._store) if self._store is not None else default_store(plan, targets)
         if not path.is_file():
-            return
+            return False
         study = Study.open(path)
+        if study.plan.hash != plan.hash or [one.name for one in study.plan.answering] != [one.name for one in targets]:
+            return False
         counts = study.states()
-        if study.plan.hash == plan.hash:
-            done = sum(count for state, count in counts.items() if state not in ("planned", "running"))
-            total = sum(counts.values())
-            self.study, self.state = study, "finished" if done == total else "found"
-            self._found = Progress(total, done, counts.get("failed", 0), 0, done, 0.0, None, "stopped")
+        done = sum(count for state, count in counts.items() if state not in ("planned", "running"))
+        total = sum(counts.values())
+        self.study, self.state, self.error = study, "finished" if done == total else "found", ""
+        self._handle, self._about = None, key
+        self._found = Progress(total, done, counts.get("failed", 0), 0, done, 0.0, None, "stopped")
+        return True
 
     def _plan_now(self) -> SweepPlan | None:
         """The plan the source says; None while it has mistakes."""
@@ -198,6 +222,7 @@ class Running:
             plan = self._source if isinstance(self._source, SweepPlan) else self._source.plan
             limits = self._limits()
             self.state, self.error, self._wanted, self._handle, self._found = "starting", "", True, None, None
+            self._about = self.key(plan)
             self._thread = _Work(self, plan, limits)
             self._thread.start()
         self._tell()

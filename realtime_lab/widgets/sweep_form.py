@@ -17,8 +17,10 @@ from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.audio.conditions import CONDITION_KINDS, ConditionKind
 from realtime_lab.config import FIELDS, FieldInfo, SessionConfig, field_info, short_path
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
+from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
+from realtime_lab.sweep.client_axes import CLIENT_AXES, ENDPOINTER
 from realtime_lab.sweep.estimate import Estimate
 from realtime_lab.widgets.markup import problem_text
 from realtime_lab.widgets.target_form import TargetForm
@@ -29,10 +31,15 @@ MOST_SETTINGS = 2_000
 """A panel checks its grid at every change; a larger one is built in a cell."""
 USUAL_SPACE: Mapping[str, Sequence[Any]] = {"silence_duration_ms": [200, 350, 500, 700], "threshold": [0.3, 0.5, 0.7]}
 """The grid to start from."""
-AXIS_NAMES = tuple(
-    short_path(field.path) for field in FIELDS if field.treatment != "ignored" and field.type != "object"
+AXIS_NAMES = (
+    *(short_path(field.path) for field in FIELDS if field.treatment != "ignored" and field.type != "object"),
+    *CLIENT_AXES,
 )
-"""Fields to offer as axes: those a mocked sweep can say something about. Any other can be typed."""
+"""Axes to offer: the fields a mocked sweep can say something about, and the client's own. Any other can be typed."""
+_CLIENT_WORDS = {
+    "commit_delay_ms": "from the end of each turn until the client commits, ms, where turn_detection is null",
+    ENDPOINTER: "names of callables given in space=, or module:name; they end turns where turn_detection is null",
+}
 
 AS_CHOSEN = "as chosen in the audio panel"
 Scripts = str | Path | Script | Sequence[Script]
@@ -73,6 +80,11 @@ class Axis:
         except ConfigError:
             return None
 
+    @property
+    def meaning(self) -> str:
+        """What it is, of an axis that is no field; "" of a field."""
+        return _CLIENT_WORDS.get(self.name.strip(), "")
+
 
 class SweepForm:
     """A plan being written.
@@ -87,6 +99,7 @@ class SweepForm:
         target: What answers; None: the mocked server.
         max_usd: Most that may be spent on a paid target.
         max_seconds: Most seconds of audio, where a price is not known.
+        oracle: Whether the bound that no detector can beat is run too.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -103,6 +116,7 @@ class SweepForm:
         target: Target | None = None,
         max_usd: float | None = None,
         max_seconds: float | None = None,
+        oracle: bool = False,
     ) -> None:
         self._base = base
         self.answering = TargetForm(target, max_usd, max_seconds)
@@ -115,10 +129,14 @@ class SweepForm:
         self.script_set = AS_CHOSEN if isinstance(scripts, Chosen) else self._take(scripts)
         if self._chosen is not None:
             self.sets = (AS_CHOSEN, *self.sets)
-        given = USUAL_SPACE if space is None else space
+        given = dict(USUAL_SPACE if space is None else space)
+        endpointers = [plugged(ENDPOINTER, value) for value in given.get(ENDPOINTER, ())]
+        self._endpointers = {str(one): one for one in endpointers}
+        if endpointers:
+            given[ENDPOINTER] = list(map(str, endpointers))
         self.axes = [Axis(str(name), _listed(values)) for name, values in given.items()]
         self.conditions = ", ".join(_spelled(condition) for condition in conditions or (Condition("clean"),))
-        self.repeats, self.seed = repeats, seed
+        self.repeats, self.seed, self.oracle = repeats, seed, oracle
         self.check()
 
     def _take(self, scripts: Scripts) -> str:
@@ -155,7 +173,8 @@ class SweepForm:
             return
         try:
             target = None if self.problems else self.answering.target()
-            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed, target=target)
+            more: dict[str, Any] = {"target": target, "oracle": self.oracle}
+            plan = SweepPlan(base, space, scripts, conditions, self.repeats, self.seed, **more)
         except ConfigError as error:
             said = {problem.path for problem in self.problems}
             self.problems += [problem for problem in error.errors if problem.path not in said]
@@ -228,7 +247,11 @@ class SweepForm:
                 self._refuse(f"space.{name}", name, "each field once")
                 continue
             try:
-                space[name] = _values(axis.values)
+                values = _values(axis.values)
+                space[name] = [self._endpointer(value) for value in values] if name == ENDPOINTER else values
+            except ConfigError as error:
+                space[name] = []
+                self.problems += [Problem(f"space.{name}", one.value, one.allowed, one.hint) for one in error.errors]
             except (ValueError, RecursionError) as error:
                 space[name] = []
                 self._refuse(f"space.{name}", axis.values[:40], "values between commas, or a JSON list", str(error))
@@ -238,6 +261,10 @@ class SweepForm:
             self._refuse("space", count, f"at most {MOST_SETTINGS:,} settings in a panel", hint)
             return {}
         return space
+
+    def _endpointer(self, named: Any) -> Plugged:
+        """One that was given, by its name; else one that is imported from where it is typed to be."""
+        return self._endpointers.get(str(named)) or plugged(ENDPOINTER, named)
 
     def _read_conditions(self) -> list[Condition]:
         found: list[Condition] = []

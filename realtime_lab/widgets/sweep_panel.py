@@ -45,6 +45,7 @@ class SweepPanel(Panel):
         target: What answers, and what it costs; default: the mocked server.
         max_usd: Most that may be spent on a paid target.
         max_seconds: Most seconds of audio, where a price is not known.
+        oracle: Whether the bound that no detector can beat is run too.
 
     Raises:
         ScriptError: If scripts are named and cannot be read.
@@ -62,14 +63,17 @@ class SweepPanel(Panel):
         target: Target | None = None,
         max_usd: float | None = None,
         max_seconds: float | None = None,
+        oracle: bool = False,
     ) -> None:
         super().__init__("rl-sweep-panel")
         base = base if base is not None else SessionConfig(turn_detection=ServerVad())
-        self.form = SweepForm(base, scripts, space, conditions, repeats, seed, target, max_usd, max_seconds)
+        self.form = SweepForm(base, scripts, space, conditions, repeats, seed, target, max_usd, max_seconds, oracle)
         self.axes = W.VBox([], layout=W.Layout(width="100%"))
         self.axes.add_class("rl-axes")
         self.add = button("Add an axis", "rl-add-axis", self.guarded(self._add_axis))
         self.add.layout.align_self = "flex-start"
+        bound = "also the oracle: what no detector can beat"
+        self.oracle = self._field("oracle", W.Checkbox(value=oracle, description=bound, indent=False))
         self.scripts = self._field("script_set", W.Dropdown(options=self.form.sets, value=self.form.script_set))
         line = W.Text(value=self.form.conditions, continuous_update=False)
         self.conditions = self._field("conditions", line)
@@ -121,7 +125,8 @@ class SweepPanel(Panel):
         }
         target = row([_name("target"), self.against["kind"], self.price], "rl-target-row")
         over, to = html_part("rl-over-title", "<h4>Over</h4>"), html_part("rl-against-title", "<h4>Against</h4>")
-        return [self.axes, self.add, self.space_note, over, *rows, to, target, *self._against_rows.values()]
+        space = [self.axes, row([self.add, self.oracle]), self.space_note]
+        return [*space, over, *rows, to, target, *self._against_rows.values()]
 
     def _answering(self, name: str) -> Any:
         """A control of the target."""
@@ -219,7 +224,7 @@ def _name(words: str) -> Any:
 
 
 def _axis_words(axis: Axis, wrong: str) -> str:
-    known = "" if axis.field is None else badge(axis.field.treatment, axis.field.reason)
+    known = text(axis.meaning) if axis.field is None else badge(axis.field.treatment, axis.field.reason)
     return f'<div class="rl-side">{known} {_wrong(wrong)}</div>'
 
 

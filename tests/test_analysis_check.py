@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from realtime_lab import cli
 from realtime_lab.analysis.check import check_frames
 from realtime_lab.analysis.check_requirement import Requirement, parse_requirement, parse_requirements
-from realtime_lab.analysis.summary import SUMMARY, summary
+from realtime_lab.analysis.summary import summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import ConfigError, RealtimeLabError, RequirementError
 
 NAMES = [entry.name for entry in SUMMARY]
@@ -196,6 +197,70 @@ def test_a_baseline_that_lacks_the_setting_or_was_not_given_is_named():
         check_frames(frames(), "cutoff_rate <= baseline")
 
 
+def test_rates_are_held_against_a_baseline_like_latencies():
+    old = frames(scripts=60, cut=lambda silence_ms, rng: int(rng.random() < 0.1))
+    new = frames(scripts=60, cut=lambda silence_ms, rng: int(rng.random() < 0.4))
+    cut_more = check_frames(new, "cutoff_rate <= 90 %", baseline=old)
+    assert [(entry.requirement.against, entry.verdict) for entry in cut_more.judged] == [
+        ("number", "pass"),
+        ("difference", "fail"),
+    ]
+    assert check_frames(new, "cutoff_rate <= baseline + 30 %", baseline=old).verdict == "pass"
+    assert check_frames(old, "cutoff_rate <= baseline", baseline=new).verdict == "pass"
+    broken_off = old[0], responses_frame(old[0], truncated=0.6)
+    assert check_frames(broken_off, "truncated_rate <= baseline", baseline=old).verdict == "fail"
+    assert check_frames(broken_off, "truncated_rate <= baseline + 60 %", baseline=old).verdict == "pass"
+
+
+def scored(errors, words=4):
+    """Turns with transcripts: `errors` word and character edits in each turn, one by one."""
+    turns = frames(scripts=40)[0]
+    edits = pd.array(np.resize(errors, len(turns)), dtype="Int64")
+    counts = {"n_ref_words": words, "n_ref_characters": words, "n_substitutions": edits, "n_character_errors": edits}
+    zero = dict.fromkeys(("n_hits", "n_deletions", "n_insertions"), 0)
+    turns = turns.assign(**counts, **zero, wer=edits / words, cer=edits / words)
+    return turns.astype({name: "Int64" for name in (*counts, *zero)}), None
+
+
+@pytest.mark.parametrize("name", ["wer", "cer"])
+def test_error_rates_are_held_against_a_baseline_even_over_one(name):
+    """More edits than words are no share of anything, and compared all the same."""
+    good, bad, worst = scored([0, 1, 0, 0]), scored([0, 2, 2, 1]), scored([9, 6, 7])
+    assert check_frames(bad, f"{name} <= baseline", baseline=good).verdict == "fail"
+    assert check_frames(good, f"{name} <= baseline", baseline=bad).verdict == "pass"
+    assert check_frames(worst, f"{name} <= baseline", baseline=bad).verdict == "fail"
+    judged = check_frames(bad, f"{name} <= baseline + 50 %", baseline=good).judged[0]
+    assert (judged.verdict, judged.value) == ("pass", pytest.approx(0.25))
+
+
+def test_words_where_nobody_speaks_and_rare_quantiles_have_a_baseline_too():
+    turns = frames(scripts=200)[0].assign(n_silent_transcripts=2, n_hallucinations=0)
+    worse = turns.assign(n_hallucinations=1)
+    found = check_frames((worse, None), "hallucination_rate <= baseline", baseline=(turns, None))
+    assert (found.verdict, found.judged[0].value) == ("fail", 0.5)
+    slower = turns.assign(response_latency_ms=turns["response_latency_ms"] * 1.5)
+    assert check_frames((slower, None), "response_latency_ms_p99 <= baseline", baseline=(turns, None)).exit_code == 1
+    assert check_frames((turns, None), "response_latency_ms_p99 <= baseline", baseline=(slower, None)).exit_code == 0
+
+
+def test_a_count_is_judged_as_it_stands_and_never_against_a_baseline():
+    made = frames()
+    assert check_frames(made, "n_missed <= 0", baseline=made).verdict == "pass"
+    with pytest.raises(RequirementError, match="n_missed is judged as it stands only"):
+        check_frames(made, "n_missed <= baseline", baseline=made)
+    with pytest.raises(RequirementError, match="a column of the summary"):
+        check_frames(scored([0]), "wer_note <= 1")
+
+
+def test_a_baseline_that_swept_more_is_refused_instead_of_taking_one_of_its_settings():
+    turns, _ = frames((300, 700))
+    wider = pd.concat([turns.assign(threshold=value) for value in (0.3, 0.7)], ignore_index=True)
+    with pytest.raises(RealtimeLabError, match="the baseline swept threshold, this study did not"):
+        check_frames((turns, None), "cutoff_rate <= 90 %", baseline=(wider, None))
+    one = wider[wider["threshold"] == 0.3]
+    assert check_frames((turns, None), "cutoff_rate <= 90 %", baseline=(one, None)).verdict == "pass"
+
+
 def test_a_study_without_turns_cannot_be_checked():
     turns, responses = frames()
     with pytest.raises(RealtimeLabError, match="no session is complete"):
@@ -237,6 +302,14 @@ def test_the_command_with_a_baseline_and_with_mistakes(study):
     path, bound = str(study.path), "endpoint_delay_ms_p50<=1200"
     same = run(cli.app, ["check", path, "--require", bound, "--baseline", path, "--where", "silence_duration_ms==1000"])
     assert same.exit_code == 0, same.output
+    rates = ["cutoff_rate<=baseline", "truncated_rate<=baseline", "answered_rate>=baseline", "wer<=baseline"]
+    words = [word for rate in rates for word in ("--require", rate)]
+    ended = run(cli.app, ["check", path, "--baseline", path, *words])
+    assert ended.exit_code == 0, ended.output
+    told = json.loads(ended.stdout)["judged"]
+    assert {(entry["metric"], entry["value"], entry["verdict"]) for entry in told} == {
+        (name, 0.0, "pass") for name in ("cutoff_rate", "truncated_rate", "answered_rate", "wer")
+    }
     for words in ([], ["--require", "nothing<=1"], ["--require", "cutoff_rate<=0.05", "--where", "x == 1"]):
         ended = run(cli.app, ["check", path, *words])
         assert ended.exit_code == 3 and ended.stdout == "" and ended.stderr.startswith("realtime-lab: mistake")

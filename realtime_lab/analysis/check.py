@@ -27,11 +27,13 @@ import pandas as pd
 from realtime_lab.analysis.check_requirement import Requirement, parse_requirements
 from realtime_lab.analysis.choice_compare import compare_frames
 from realtime_lab.analysis.choice_groups import of_setting, plain_row
+from realtime_lab.analysis.choice_sample import measurable
 from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.choice_words import amount, interval, label_of, plural, setting_words
-from realtime_lab.analysis.columns import METRICS_VERSION
+from realtime_lab.analysis.columns import METRICS_VERSION, setting_names
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL
-from realtime_lab.analysis.summary import QUANTILES, SUMMARY, default_by, summary
+from realtime_lab.analysis.summary import default_by, summary
+from realtime_lab.analysis.summary_columns import QUANTILES, SUMMARY, sample_size
 from realtime_lab.errors import ConfigError, Problem, RealtimeLabError, RequirementError
 
 __all__ = ["EXIT_CODES", "Check", "Judged", "Verdict", "check_frames"]
@@ -167,7 +169,8 @@ def check_frames(
     if baseline is None and (lacking := [entry for entry in wanted if entry.against != "number"]):
         problem = Problem("require", lacking[0].text, "a bound that is a number", "or give a baseline study")
         raise RequirementError([problem])
-    wanted = (*wanted, *_no_worse(wanted)) if baseline is not None else wanted
+    if baseline is not None:
+        wanted = (*wanted, *_no_worse(_comparable(wanted, turns)))
     qs = tuple(sorted({*QUANTILES, *(entry.quantile for entry in wanted if entry.quantile is not None)}))
     table = _selected(summary(turns, responses, by=by, quantiles=qs), where, by)
     rows = [plain_row(row) for row in table.to_dict("records")]
@@ -189,12 +192,28 @@ def check_frames(
     return Check(verdict, tuple(judged))
 
 
-_NO_NUMBER = {"note", "metrics_version"}
-
-
 def _names(table: pd.DataFrame) -> list[str]:
-    declared = {entry.name for entry in SUMMARY} - _NO_NUMBER
+    declared = {entry.name for entry in SUMMARY if entry.dtype != "str"} - {"metrics_version"}
     return [str(name) for name in table.columns if name in declared and not str(name).endswith(("_low", "_high"))]
+
+
+def _comparable(wanted: Sequence[Requirement], turns: pd.DataFrame) -> list[Requirement]:
+    """The requirements whose column can be compared with a baseline's; a count as it stands cannot.
+
+    Raises:
+        RequirementError: If another one asks for that.
+    """
+    there = measurable(turns.columns)
+    can = [entry for entry in wanted if entry.quantile is not None or entry.name in there]
+    allowed = f"rates, quantiles and figures per turn: {', '.join(there)}"
+    problems = [
+        Problem("require", entry.text, allowed, f"{entry.name} is judged as it stands only")
+        for entry in wanted
+        if entry not in can and entry.against != "number"
+    ]
+    if problems:
+        raise RequirementError(problems)
+    return can
 
 
 def _no_worse(wanted: Sequence[Requirement]) -> Iterator[Requirement]:
@@ -215,21 +234,12 @@ def _selected(table: pd.DataFrame, where: str | None, by: Sequence[str]) -> pd.D
     return table[np.array(rows, dtype=bool)].reset_index(drop=True)
 
 
-def _sample(row: Mapping[str, Any], name: str, quantile: float | None) -> int | None:
-    stems = {"cutoff_rate": "n_holds", "truncated_rate": "n_responses"}
-    counted = stems.get(name, "n_decided" if name.endswith("_rate") else "")
-    if quantile is not None:
-        counted = f"n_{name.rpartition('_p')[0]}"
-    found = row.get(counted)
-    return None if found is None else int(found)
-
-
 def _of_row(
     entry: Requirement, row: Mapping[str, Any], stricter: Mapping[str, Any], by: Sequence[str], many: int
 ) -> Judged:
     name, value = entry.name, row.get(entry.name)
     where = {key: row[key] for key in by}
-    n = _sample(row, name, entry.quantile)
+    n = sample_size(row, name)
     if f"{name}_low" not in row:  # a count, or another figure without an interval
         verdict: Verdict = "inconclusive" if value is None else "pass" if entry.keeps(float(value)) else "fail"
         note = "nothing to count" if value is None else "no interval: as it was in this study"
@@ -286,6 +296,12 @@ class _Against(NamedTuple):
         if old[0].empty:
             asked = setting_words(theirs | at)
             raise RealtimeLabError(f"the baseline has no turns at {asked}: let `where` pick what both studies hold")
+        more = {name: old[0][name].nunique(dropna=False) for name in setting_names(old[0].columns)}
+        if many := [name for name in more if name not in theirs and more[name] > 1]:
+            raise RealtimeLabError(
+                f"the baseline swept {', '.join(many)}, this study did not: which of its turns to compare with is "
+                f"not known; check against a study with one value of each"
+            )
         return old, _rows_at(self.frames, {key: where[key] for key in where})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,7 @@ COMPARED = (
     "output_tokens_per_turn",
 )
 """What two settings are compared by."""
+_QUANTILE = re.compile(r"_ms_p[\d.]+$")
 PAIR = ("script", "turn", "condition", "repeat")
 """What makes two turns a pair."""
 
@@ -214,7 +216,8 @@ def _condition_rows(
     uncut = _neither_cut(turns)
     rows = []
     for name in metrics:
-        if name not in known or (responses is None and name in OF_RESPONSES):
+        # Of a latency any quantile can be measured where its median can.
+        if _QUANTILE.sub("_ms_p50", name) not in known or (responses is None and name in OF_RESPONSES):
             continue
         frame = uncut if "_ms_p" in name else turns
         blocks = find_blocks(frame, responses)
@@ -233,7 +236,7 @@ def _row(found: Measured, blocks: Blocks, draws: NDArray[np.int64], confidence: 
     note = ""
     change, share = Difference(None, None, None), Difference(None, None, None)
     if math.isnan(first) or math.isnan(second):
-        note = TOO_SMALL
+        note = "unknown, or nothing to count" if found.q is None else TOO_SMALL
     elif math.isinf(first) or math.isinf(second):
         note = "later than every answer"
     else:
@@ -276,6 +279,8 @@ def _wider(change: Difference, found: Measured, confidence: float) -> Difference
     """A rate's interval: whichever end lies farther out, of the resamples and of Newcombe's formula."""
     above = np.bincount(found.setting, found.value, 2).astype(int).tolist()
     below = np.bincount(found.setting, found.weight, 2).astype(int).tolist()
+    if above[0] > below[0] or above[1] > below[1]:  # more word errors than words: no share of anything
+        return change
     formula = newcombe((above[0], below[0]), (above[1], below[1]), confidence)
     lows = [part for part in (change.low, formula.low) if part is not None]
     highs = [part for part in (change.high, formula.high) if part is not None]

@@ -219,7 +219,7 @@ def scored(errors, words=4):
     counts = {"n_ref_words": words, "n_ref_characters": words, "n_substitutions": edits, "n_character_errors": edits}
     zero = dict.fromkeys(("n_hits", "n_deletions", "n_insertions"), 0)
     turns = turns.assign(**counts, **zero, wer=edits / words, cer=edits / words)
-    return turns.astype({name: "Int64" for name in (*counts, *zero)}), None
+    return turns.astype(dict.fromkeys((*counts, *zero), "Int64")), None
 
 
 @pytest.mark.parametrize("name", ["wer", "cer"])

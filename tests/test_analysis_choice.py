@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 from choice_frames import responses_frame, turns_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +208,46 @@ def test_thirty_six_equal_settings_have_no_false_winner(full):
         winners += int((p_values > 0.05).sum() == 1)
     assert told_apart / runs <= 0.06
     assert winners == 0
+
+
+@given(st.integers(0, 1_000), st.sampled_from(["all vary", "one is constant", "two are equal", "none varies"]))
+@settings(max_examples=8, deadline=None)
+def test_the_confidence_set_is_what_comparing_every_pair_gives(seed, kind):
+    """Against the definition, pair by pair: the widest difference in its standard errors, step by step."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.normal(0, 1, (120, 6)) + rng.normal(0, 1, (120, 1))
+    if kind == "one is constant":
+        drawn[:, 3] = 0.0
+    elif kind == "two are equal":
+        drawn[:, 5] = drawn[:, 2]
+    elif kind == "none varies":
+        drawn[:] = 0.0
+    estimates = rng.normal(0, 2, 6)
+    found = confidence_set(estimates, drawn + estimates, 15)
+    assert found.tolist() == pytest.approx(pair_by_pair(estimates, drawn, 15).tolist(), abs=1e-12)
+
+
+def pair_by_pair(estimates, drawn, blocks):
+    moved, leader = drawn * math.sqrt(blocks / (blocks - 1)), int(np.argmin(estimates))
+
+    def in_errors(one, other, apart):
+        error = (moved[:, one] - moved[:, other]).std()
+        return abs(apart) / error if error >= 1e-12 else 0.0 if abs(apart) < 1e-12 else math.inf
+
+    p_values, alive = np.ones(len(estimates)), list(range(len(estimates)))
+    while len(alive) > 1:
+        pairs = [(one, other) for one in alive for other in alive if one < other]
+        widest = [max(in_errors(*pair, row[pair[0]] - row[pair[1]]) for pair in pairs) for row in moved]
+        for number in alive:
+            behind = in_errors(number, leader, estimates[number] - estimates[leader])
+            behind = -scipy.special.ndtri(scipy.stats.t.cdf(-behind, blocks - 1))
+            p_values[number] = (1 + sum(value >= behind for value in widest)) / (1 + len(widest))
+        kept = [number for number in alive if p_values[number] > 0.05 or number == leader]
+        if len(kept) == len(alive):
+            break
+        alive = kept
+    p_values[leader] = 1.0
+    return p_values
 
 
 def test_a_setting_that_is_truly_better_is_told_apart():

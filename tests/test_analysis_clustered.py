@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from choice_frames import turns_frame
+from choice_frames import responses_frame, turns_frame
 
 from realtime_lab.analysis.clustered import quantile_of_cells, rate_effects, same_speech
 from realtime_lab.analysis.stats import quantile
-from realtime_lab.analysis.summary import SUMMARY, summary
+from realtime_lab.analysis.summary import summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 
 RATES = [entry.name.removesuffix("_low") for entry in SUMMARY if entry.name.endswith("_rate_low")]
 
@@ -29,6 +30,35 @@ def test_exact_copies_change_no_rates_interval(times):
         if name in once and once[name].notna().all():
             for end in ("", "_low", "_high"):
                 assert often[name + end].tolist() == pytest.approx(once[name + end].tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_exact_copies_of_responses_change_no_interval_of_what_is_said_of_them(times):
+    frame = turns_frame((300, 700), scripts=12, n_turns=3, seed=1)
+    said = responses_frame(frame)
+    said["usd"] = said["output_tokens"].astype("Float64") * 1e-4
+    once, often = summary(frame, said), summary(copied(frame, times), copied(said, times))
+    assert often["n_truncated"].tolist() == (times * once["n_truncated"]).tolist()
+    for name in ("truncated_rate", "output_tokens_per_turn", "usd_per_turn"):
+        assert (once[f"{name}_low"] < once[name]).all() and (once[name] < once[f"{name}_high"]).all()
+        for end in ("", "_low", "_high"):
+            assert often[name + end].tolist() == pytest.approx(once[name + end].tolist(), rel=1e-9)
+
+
+def test_the_interval_of_tokens_per_turn_covers_where_scripts_differ(full):
+    """Scripts differ threefold in what they are answered with; 12 of them, four turns each."""
+    covered, sweeps = 0, 1_000 if full else 40
+    frame = turns_frame((500,), scripts=12, n_turns=4)
+    script = frame["script"].astype("category").cat.codes.to_numpy()
+    said = responses_frame(frame)
+    for seed in range(sweeps):
+        rng = np.random.default_rng(seed)
+        own = 100 * np.exp(rng.normal(0, 0.4, 12))
+        said["output_tokens"] = pd.array(rng.poisson(own[script]), dtype="Int64")
+        row = summary(frame, said).iloc[0]
+        covered += row["output_tokens_per_turn_low"] <= 100 * np.exp(0.08) <= row["output_tokens_per_turn_high"]
+    print(f"tokens per turn: {covered} of {sweeps} intervals hold the truth")
+    assert (0.92 if full else 0.8) <= covered / sweeps <= (0.97 if full else 1.0)
 
 
 def test_exact_copies_move_a_quantiles_interval_by_no_more_than_between_neighbours():

@@ -15,7 +15,7 @@ from realtime_lab.analysis.front import front_metrics, operating_points, pareto
 from realtime_lab.analysis.grid import grid_of
 from realtime_lab.analysis.power import plan_power
 from realtime_lab.analysis.stability import aa_check, split_half
-from realtime_lab.analysis.summary import SUMMARY
+from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import ConfigError, RealtimeLabError
 
 NAMES = [entry.name for entry in SUMMARY]

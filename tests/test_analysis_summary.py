@@ -17,7 +17,8 @@ from test_analysis_rows import rich
 
 from realtime_lab.analysis.frames import responses_df, trials_df, turns_df
 from realtime_lab.analysis.stats import quantile, wilson_interval
-from realtime_lab.analysis.summary import SUMMARY, default_by, summary
+from realtime_lab.analysis.summary import default_by, summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import RealtimeLabError
 
 LATENCIES = ("endpoint_delay_ms", "response_latency_ms", "first_byte_latency_ms")

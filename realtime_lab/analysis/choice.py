@@ -43,6 +43,7 @@ from realtime_lab.analysis.choice_words import column_of, label_of, plural, sett
 from realtime_lab.analysis.grid import Grid
 from realtime_lab.analysis.stability import SplitHalf, split_half
 from realtime_lab.analysis.summary import summary
+from realtime_lab.analysis.summary_columns import sample_size
 from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
 
 __all__ = ["choose", "figures_of"]
@@ -114,30 +115,13 @@ def _row_of(
     return plain_row(summary(here, said, by=[]).to_dict("records")[0]) if len(here) else {}
 
 
-_DENOMINATORS = {
-    "cutoff_rate": "n_holds",
-    "turn_cutoff_rate": "n_decided",
-    "answered_rate": "n_decided",
-    "false_start_rate": "n_decided",
-    "truncated_rate": "n_responses",
-    "wer": "n_ref_words",
-    "mean_logprob": "n_tokens",
-}
-
-
 def figures_of(row: Mapping[str, Any], *more: str) -> tuple[Figure, ...]:
     """A summary's row as figures: those of `more` first, then what always matters."""
     wanted = [name for name in dict.fromkeys((*more, *_SHOWN)) if name in row]
     return tuple(
-        Figure(name, row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), _sample_size(row, name))
+        Figure(name, row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), sample_size(row, name) or 0)
         for name in wanted
     )
-
-
-def _sample_size(row: Mapping[str, Any], name: str) -> int:
-    stem = name.rpartition("_p")[0]
-    counted = row.get(_DENOMINATORS.get(name, f"n_{stem}"), row.get("n_turns"))
-    return int(counted or 0)
 
 
 class _Sample(NamedTuple):

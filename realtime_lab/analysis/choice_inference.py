@@ -81,16 +81,20 @@ def confidence_set(estimates: Floats, drawn: Floats, blocks: int, alpha: float =
 
 def _widest(moved: Floats) -> Floats:
     """In each replicate, the widest difference between any two settings, in standard errors of that difference."""
-    found = np.zeros(len(moved))
-    for number in range(moved.shape[1] - 1):
-        apart = moved[:, number + 1 :] - moved[:, [number]]
-        found = np.maximum(found, _in_errors(np.abs(apart), apart.std(axis=0)).max(axis=1))
+    found, rows = np.zeros(len(moved)), np.ascontiguousarray(moved.T)
+    for number in range(len(rows) - 1):
+        apart = rows[number + 1 :] - rows[number]
+        error = apart.std(axis=1)
+        np.abs(apart, out=apart)
+        np.maximum(found, _in_errors(apart, error[:, None]).max(axis=0), out=found)
     return found
 
 
 def _in_errors(apart: Floats, error: Floats) -> Floats:
     """Differences over their standard errors; one that never varies is certain: infinite, or 0 when there is none."""
     certain = error < _TINY
+    if not certain.any():
+        return apart / error
     sure = np.where(np.abs(apart) < _TINY, 0.0, np.copysign(np.inf, apart))
     found: Floats = np.where(certain, sure, apart / np.where(certain, 1.0, error))
     return found

@@ -18,9 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.choice_words import plural
+from realtime_lab.analysis.column_values import flags, numbers
 from realtime_lab.analysis.columns import LATENCY_METRICS, OTHER_METRICS, Column
 from realtime_lab.analysis.stats import quantile
-from realtime_lab.analysis.summary import SUMMARY
+from realtime_lab.analysis.summary_columns import SUMMARY
 
 __all__ = [
     "MIN_BLOCKS",
@@ -44,10 +45,14 @@ _MOST_CELLS = 30_000_000
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_RATIOS = ("cutoff_rate", "turn_cutoff_rate", "answered_rate", "false_start_rate")
-_OF_TRANSCRIPTS = {"wer": ("wer", "n_ref_words"), "mean_logprob": ("mean_logprob", "n_tokens")}
+_RATIOS = ("cutoff_rate", "turn_cutoff_rate", "answered_rate", "false_start_rate", "hallucination_rate")
+_OF_TRANSCRIPTS = {
+    "wer": ("wer", "n_ref_words"),
+    "cer": ("cer", "n_ref_characters"),
+    "mean_logprob": ("mean_logprob", "n_tokens"),
+}
 """What each needs of the turns frame."""
-_EDITS = ("n_substitutions", "n_deletions", "n_insertions")
+_EDITS = {"wer": ("n_substitutions", "n_deletions", "n_insertions"), "cer": ("n_character_errors",)}
 OF_RESPONSES = ("truncated_rate", "output_tokens_per_turn", "usd_per_turn")
 """Columns that need the responses frame."""
 _OF_CUT_TURNS_TOO = ("onset_clip_ms", "yield_latency_ms")
@@ -130,7 +135,10 @@ def _key(frame: pd.DataFrame, names: Sequence[str]) -> pd.Index[Any]:
 
 
 def measurable(columns: Iterable[str]) -> tuple[str, ...]:
-    """The columns of a summary that settings can be compared by, given the columns of the turns frame."""
+    """The columns of a summary that settings can be compared by, given the columns of the turns frame.
+
+    Any other quantile of a latency among them can be measured too.
+    """
     there = set(columns)
     quantiles = [f"{metric.name}_p{q}" for metric in LATENCY_METRICS for q in (50, 90, 95) if metric.name in there]
     medians = [f"{metric.name}_p50" for metric in OTHER_METRICS if metric.name in there]
@@ -151,7 +159,7 @@ def measure(
     """Take one column of a summary apart.
 
     Args:
-        name: One of `measurable`.
+        name: One of `measurable`, or another quantile of a latency.
         turns: The turns frame.
         responses: The responses frame; needed for tokens, their cost and truncation.
         of_turns: Setting of each row of `turns`.
@@ -177,10 +185,11 @@ def measure(
     in_blocks = blocks.of_responses[told]
     if name == "truncated_rate":
         ended = responses["status"].astype("string").fillna("").to_numpy(dtype=object) != "in_progress"
-        above = (ended & _flags(responses, "truncated")).astype(np.float64)
+        above = (ended & flags(responses, "truncated")).astype(np.float64)
         return Measured(name, None, of_responses, in_blocks, above, ended.astype(np.float64), settings)
     # Tokens or cost of all responses over turns: rows of both frames, each on its side of the ratio.
-    spent = _usd(responses) if name == "usd_per_turn" else _whole(responses, "output_tokens")
+    # A cost that is not known makes that of its setting unknown.
+    spent = numbers(responses, "usd", np.nan) if name == "usd_per_turn" else numbers(responses, "output_tokens")
     return Measured(
         name,
         None,
@@ -200,26 +209,28 @@ def _metric(name: str) -> tuple[Column | None, float | None]:
 
 def _quantile_rows(turns: pd.DataFrame, metric: Column) -> tuple[NDArray[np.bool_], Floats]:
     decided = turns["outcome"].isin(("answered", "missed")).to_numpy(dtype=bool)
-    values = turns[metric.name].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = numbers(turns, metric.name, np.nan)
     if metric.awaits:
-        mask = decided & ~_flags(turns, "cut")
+        mask = decided & ~flags(turns, "cut")
         for flag in metric.awaits:
-            mask &= _flags(turns, flag, absent=True)
+            mask &= flags(turns, flag, absent=True)
         return mask, np.where(np.isnan(values), np.inf, values)
-    mask = decided if metric.name in _OF_CUT_TURNS_TOO else decided & ~_flags(turns, "cut")
+    mask = decided if metric.name in _OF_CUT_TURNS_TOO else decided & ~flags(turns, "cut")
     return mask & ~np.isnan(values), values
 
 
 def _turn_ratio(turns: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
     outcome = turns["outcome"].astype("string").fillna("").to_numpy(dtype=object)
     if name == "cutoff_rate":
-        measured = outcome != "excluded"
-        return np.where(measured, _whole(turns, "n_cut_holds"), 0.0), np.where(measured, _whole(turns, "n_holds"), 0.0)
+        measured = (outcome != "excluded").astype(np.float64)
+        return measured * numbers(turns, "n_cut_holds"), measured * numbers(turns, "n_holds")
+    if name == "hallucination_rate":
+        return numbers(turns, "n_hallucinations"), numbers(turns, "n_silent_transcripts")
     decided = (outcome == "answered") | (outcome == "missed")
     hit = {
-        "turn_cutoff_rate": _flags(turns, "cut"),
+        "turn_cutoff_rate": flags(turns, "cut"),
         "answered_rate": outcome == "answered",
-        "false_start_rate": _whole(turns, "false_starts") > 0,
+        "false_start_rate": numbers(turns, "false_starts") > 0,
     }[name]
     return (decided & hit).astype(np.float64), decided.astype(np.float64)
 
@@ -229,31 +240,12 @@ def _transcript_ratio(turns: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
     known = turns[name].notna().to_numpy(dtype=bool) & turns["outcome"].isin(("answered", "missed")).to_numpy(
         dtype=bool
     )
-    below = _whole(turns, _OF_TRANSCRIPTS[name][1])
-    if name == "wer":
-        above = sum((_whole(turns, part) for part in _EDITS), np.zeros(len(turns)))
+    below = numbers(turns, _OF_TRANSCRIPTS[name][1])
+    if name in _EDITS:
+        above = sum((numbers(turns, part) for part in _EDITS[name]), np.zeros(len(turns)))
     else:
-        above = below * _whole(turns, name)
+        above = below * numbers(turns, name)
     return np.where(known, above, 0.0), np.where(known, below, 0.0)
-
-
-def _usd(responses: pd.DataFrame) -> Floats:
-    """What each response cost; NaN, which makes its setting's cost unknown, where that is not known."""
-    if "usd" not in responses.columns:
-        return np.full(len(responses), np.nan)
-    return responses["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _flags(frame: pd.DataFrame, name: str, *, absent: bool = False) -> NDArray[np.bool_]:
-    if name not in frame.columns:
-        return np.full(len(frame), absent)
-    return frame[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
-
-
-def _whole(frame: pd.DataFrame, name: str) -> Floats:
-    if name not in frame.columns:
-        return np.zeros(len(frame))
-    return frame[name].to_numpy(dtype=np.float64, na_value=0.0)
 
 
 def block_draws(blocks: Blocks, rows: int, seed: int, count: int = REPLICATES) -> Ints:
@@ -280,24 +272,26 @@ def replicates(measured: Measured, draws: Ints) -> Floats:
         above = np.bincount(cells, measured.value, shape[0] * shape[1]).reshape(shape)
         below = np.bincount(cells, measured.weight, shape[0] * shape[1]).reshape(shape)
         return _share(draws @ above, draws @ below)
-    columns = [_quantiles(measured, number, draws, measured.q) for number in range(measured.settings)]
+    # Blocks before replicates: then each step below runs along memory.
+    by_block = np.ascontiguousarray(draws.T)
+    columns = [_quantiles(measured, number, by_block, measured.q) for number in range(measured.settings)]
     return np.column_stack(columns) if columns else np.zeros((len(draws), 0))
 
 
 def _quantiles(measured: Measured, setting: int, draws: Ints, q: float) -> Floats:
-    """Quantile of one setting's rows, each counted as often as its block was drawn."""
+    """Quantile of one setting's rows, each counted as often as its block was drawn: draws have shape (blocks, n)."""
     own = np.flatnonzero(measured.setting == setting)
     if not len(own):
-        return np.full(len(draws), np.nan)
+        return np.full(draws.shape[1], np.nan)
     own = own[np.argsort(measured.value[own], kind="stable")]
     values = measured.value[own]
-    upto = np.cumsum(draws[:, measured.block[own]], axis=1)
-    total = upto[:, -1]
+    upto = np.cumsum(draws[measured.block[own]], axis=0)
+    total = upto[-1]
     position = np.maximum(total - 1, 0) * q
-    below = np.floor(position)
+    below = np.floor(position).astype(np.int64)
     last = len(own) - 1
-    lower = values[np.minimum((upto <= below[:, None]).sum(axis=1), last)]
-    upper = values[np.minimum((upto <= (below + 1)[:, None]).sum(axis=1), last)]
+    lower = values[np.minimum((upto <= below).sum(axis=0), last)]
+    upper = values[np.minimum((upto <= below + 1).sum(axis=0), last)]
     share = position - below
     with np.errstate(invalid="ignore"):
         found = np.where((share == 0.0) | (lower == upper), lower, lower + share * (upper - lower))

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from realtime_lab.analysis.columns import TRIALS, TURNS, Column
-from realtime_lab.analysis.summary import SUMMARY
+from realtime_lab.analysis.summary_columns import SUMMARY
 
 __all__ = [
     "LATE",

@@ -22,66 +22,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.clustered import Speech, quantile_of_cells, rate_effects, same_speech
-from realtime_lab.analysis.columns import (
-    LATENCY_METRICS,
-    METRICS_VERSION,
-    OTHER_METRICS,
-    RESPONSES,
-    Column,
-    setting_names,
-)
+from realtime_lab.analysis.column_values import flags, numbers
+from realtime_lab.analysis.columns import LATENCY_METRICS, METRICS_VERSION, OTHER_METRICS, Column, setting_names
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL, wilson_bounds
+from realtime_lab.analysis.summary_columns import (
+    COUNTS,
+    MEDIAN,
+    QUANTILES,
+    RATE_COUNTS,
+    RATES,
+    TOKEN_SUMS,
+    TRUNCATED,
+    USD,
+    quantile_name,
+)
+from realtime_lab.analysis.summary_responses import Responses
 from realtime_lab.analysis.summary_transcription import TRANSCRIPTION, Transcripts
 from realtime_lab.errors import RealtimeLabError
 
-__all__ = ["QUANTILES", "SUMMARY", "default_by", "summary"]
+__all__ = ["default_by", "summary"]
 
-QUANTILES = (0.5, 0.9, 0.95)
-"""Quantiles of the latencies."""
-_MEDIAN = (0.5,)
 _OF_CUT_TURNS_TOO = ("onset_clip_ms", "yield_latency_ms")
-
-_COUNTS = (
-    Column("n_turns", "int", "turns"),
-    Column("n_spoken", "int", "different speech among them: script, turn and condition"),
-    Column("n_answered", "int", "turns answered"),
-    Column("n_missed", "int", "turns given up on at the deadline", lower_is_better=True),
-    Column("n_censored", "int", "turns whose observation ended first; in no rate"),
-    Column("n_excluded", "int", "turns that cannot be measured; in no rate"),
-    Column("n_cut", "int", "decided turns with one cut or more", lower_is_better=True),
-    Column("n_merged", "int", "decided turns that share an input item with another turn", lower_is_better=True),
-    Column("n_false_starts", "int", "speech detected away from reference speech", lower_is_better=True),
-    Column("n_premature", "int", "responses begun by a cut", lower_is_better=True),
-    Column("n_holds", "int", "pauses inside turns"),
-    Column("n_cut_holds", "int", "of these, taken for the end of the turn", lower_is_better=True),
-)
-_RATES = (
-    ("cutoff_rate", "n_cut_holds", "n_holds", "cut holds over holds", True),
-    ("turn_cutoff_rate", "n_cut", "n_decided", "decided turns with a cut over decided turns", True),
-    ("answered_rate", "n_answered", "n_decided", "answered over decided turns", False),
-    ("false_start_rate", "n_false_start_turns", "n_decided", "decided turns with a false start over those", True),
-    (
-        "hallucination_rate",
-        "n_hallucinations",
-        "n_silent_transcripts",
-        "transcripts with words in them, over transcripts of items in which nobody speaks",
-        True,
-    ),
-)
-_TRUNCATED = ("truncated_rate", "n_truncated", "n_responses", "responses that hit max_output_tokens over all", True)
-_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "output_audio_tokens")
-_USD = Column(
-    "usd", "float", "USD of the group's sessions by the price table; null when one is not known", "USD", "", True
-)
-
-_USD_PER_TURN = Column(
-    "usd_per_turn",
-    "float",
-    "USD of its responses, transcripts aside, over turns; null when a price is not known",
-    "USD",
-    "cost per turn",
-    True,
-)
 
 
 def summary(
@@ -118,19 +79,16 @@ def summary(
     counts = {f"n_{name}": groups.sums(share) for name, share in shares.items()} | {"n_spoken": speech.n_cells}
     if responses is not None:
         _check(responses, names)
-        counts |= _response_counts(responses, groups)
-    for entry in _COUNTS:
+    for entry in COUNTS:
         data[entry.name] = _int(counts[entry.name])
-    for rate in _RATES if responses is None else (*_RATES, _TRUNCATED):
-        ends = _effects(rate[1], rate[2], shares, speech, groups.count), confidence
-        data |= _rate_columns(rate[0], rate[1], rate[2], counts, *ends)
+    for name, above, below, *_ in RATES:
+        effects = _effects(above, below, shares, speech, groups.count)
+        data |= _rate_columns(name, counts[above], counts[below], effects, confidence)
     if responses is not None:
-        data |= {name: _int(counts[name]) for name in _TOKENS}
-        per_turn = counts["output_tokens"] / np.maximum(counts["n_turns"], 1)
-        data["output_tokens_per_turn"] = _float(np.where(counts["n_turns"] > 0, per_turn, np.nan))
-        data[_USD_PER_TURN.name] = _float(_responses_usd(responses, groups) / _or_nan(counts["n_turns"]))
+        said = Responses(turns, groups.codes, responses, groups.codes_of(responses), groups.count)
+        data |= _response_columns(said, names, confidence)
     if trials is not None:
-        data[_USD.name] = _float(_usd(trials, groups))
+        data[USD.name] = _float(_usd(trials, groups))
     data |= _metric_columns(turns, groups, speech, tuple(quantiles), confidence)
     data |= _transcription_columns(turns, shares["decided"], groups, confidence)
     data["metrics_version"] = _int(np.full(groups.count, METRICS_VERSION))
@@ -193,14 +151,14 @@ def _turn_shares(turns: pd.DataFrame) -> dict[str, NDArray[Any]]:
     shares: dict[str, NDArray[Any]] = masks | {
         "turns": np.ones(len(turns), dtype=bool),
         "decided": decided,
-        "cut": decided & _flags(turns, "cut"),
-        "merged": decided & _flags(turns, "merged"),
-        "false_start_turns": decided & (_whole(turns, "false_starts") > 0),
+        "cut": decided & flags(turns, "cut"),
+        "merged": decided & flags(turns, "merged"),
+        "false_start_turns": decided & (numbers(turns, "false_starts") > 0),
     }
     for name in ("n_holds", "n_cut_holds", "n_premature", "false_starts"):
-        shares[name.removeprefix("n_")] = np.where(measured, _whole(turns, name), 0)
+        shares[name.removeprefix("n_")] = np.where(measured, numbers(turns, name), 0)
     for name in ("n_silent_transcripts", "n_hallucinations"):
-        shares[name.removeprefix("n_")] = _whole(turns, name)
+        shares[name.removeprefix("n_")] = numbers(turns, name)
     return shares
 
 
@@ -214,18 +172,6 @@ def _effects(
     return rate_effects(above.astype(np.float64), below.astype(np.float64), speech)
 
 
-def _response_counts(responses: pd.DataFrame, groups: _Groups) -> dict[str, NDArray[np.int64]]:
-    codes = groups.codes_of(responses)
-    known = codes >= 0
-    ended = (responses["status"].astype("string").fillna("") != "in_progress").to_numpy(dtype=bool) & known
-    values = {"n_responses": ended, "n_truncated": ended & _flags(responses, "truncated")}
-    values |= {name: np.where(known, _whole(responses, name), 0) for name in _TOKENS}
-    at = np.where(known, codes, 0)
-    return {
-        name: np.bincount(at, weights=value, minlength=groups.count).astype(np.int64) for name, value in values.items()
-    }
-
-
 def _usd(trials: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
     """What the complete trials of each group cost."""
     if any(name not in trials.columns for name in groups.by):
@@ -236,32 +182,29 @@ def _usd(trials: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
     return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
 
 
-def _responses_usd(responses: pd.DataFrame, groups: _Groups) -> NDArray[np.float64]:
-    """What the responses of each group cost; NaN where that of one is not known."""
-    if "usd" not in responses.columns:
-        return np.full(groups.count, np.nan)
-    codes, usd = groups.codes_of(responses), responses["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
-
-
-def _or_nan(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Counts to divide by: none is NaN."""
-    return np.where(counts > 0, counts, np.nan)
-
-
 def _rate_columns(
-    name: str,
-    numerator: str,
-    denominator: str,
-    counts: dict[str, NDArray[np.int64]],
-    effects: NDArray[np.float64],
-    confidence: float,
+    name: str, above: NDArray[np.int64], below: NDArray[np.int64], effects: NDArray[np.float64], confidence: float
 ) -> dict[str, Any]:
-    above, below = counts[numerator], counts[denominator]
     low, high = wilson_bounds(above / effects, below / effects, confidence)
     rate = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
-    columns: dict[str, Any] = {numerator: _int(above), denominator: _int(below)}
-    return columns | {name: _float(rate), f"{name}_low": _float(low), f"{name}_high": _float(high)}
+    numerator, denominator = RATE_COUNTS[name]
+    return {numerator: _int(above), denominator: _int(below)} | _with_ends(name, rate, low, high)
+
+
+def _with_ends(
+    name: str, value: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> dict[str, Any]:
+    return {name: _float(value), f"{name}_low": _float(low), f"{name}_high": _float(high)}
+
+
+def _response_columns(found: Responses, by: Sequence[str], confidence: float) -> dict[str, Any]:
+    counts = found.counts()
+    effects = found.truncated_effects(by)
+    data = _rate_columns(TRUNCATED[0], counts["n_truncated"], counts["n_responses"], effects, confidence)
+    data |= {name: _int(counts[name]) for name in TOKEN_SUMS}
+    for name, ratio in found.per_turn(confidence):
+        data |= _with_ends(name, ratio.value, ratio.low, ratio.high)
+    return data
 
 
 def _transcription_columns(
@@ -292,19 +235,19 @@ class _Sample(NamedTuple):
 
 def _samples(turns: pd.DataFrame, quantiles: tuple[float, ...]) -> Iterator[_Sample]:
     decided = turns["outcome"].isin(("answered", "missed")).to_numpy(dtype=bool)
-    uncut = decided & ~_flags(turns, "cut")
+    uncut = decided & ~flags(turns, "cut")
     for metric in LATENCY_METRICS:
         if metric.name in turns.columns:
-            values = turns[metric.name].to_numpy(dtype=np.float64, na_value=np.nan)
+            values = numbers(turns, metric.name, np.nan)
             mask = uncut.copy()
             for flag in metric.awaits:
-                mask &= _flags(turns, flag, absent=True)
+                mask &= flags(turns, flag, absent=True)
             yield _Sample(metric, quantiles, mask, np.where(np.isnan(values), np.inf, values))
     for metric in OTHER_METRICS:
         if metric.name in turns.columns:
-            values = turns[metric.name].to_numpy(dtype=np.float64, na_value=np.nan)
+            values = numbers(turns, metric.name, np.nan)
             sample = decided if metric.name in _OF_CUT_TURNS_TOO else uncut
-            yield _Sample(metric, _MEDIAN, sample & ~np.isnan(values), values)
+            yield _Sample(metric, MEDIAN, sample & ~np.isnan(values), values)
 
 
 def _metric_columns(
@@ -346,7 +289,7 @@ def _quantile_columns(
     if sample.metric.awaits:
         data[f"n_{name}_missed"] = _int([int(np.count_nonzero(values == np.inf)) for values in ordered])
     for q in sample.quantiles:
-        column = f"{name}_{_quantile_name(q)}"
+        column = f"{name}_{quantile_name(q)}"
         found = [
             quantile_of_cells(part.values, values, part.cells, q, confidence)
             for part, values in zip(parts, ordered, strict=True)
@@ -364,22 +307,6 @@ def _sentence(parts: Sequence[str]) -> str | None:
     return f"n too small: {', '.join(parts)}" if parts else None
 
 
-def _quantile_name(q: float) -> str:
-    return f"p{q * 100:g}"
-
-
-def _flags(frame: pd.DataFrame, name: str, *, absent: bool = False) -> NDArray[np.bool_]:
-    if name not in frame.columns:
-        return np.full(len(frame), absent)
-    return frame[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
-
-
-def _whole(frame: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    if name not in frame.columns:
-        return np.zeros(len(frame))
-    return frame[name].to_numpy(dtype=np.float64, na_value=0.0)
-
-
 def _int(values: Any) -> Any:
     return pd.array(values, dtype="Int64")
 
@@ -388,46 +315,3 @@ def _float(values: Any) -> Any:
     missing = [value is None or value != value for value in values]
     filled = [0.0 if lacks else float(value) for value, lacks in zip(values, missing, strict=True)]
     return pd.arrays.FloatingArray(np.array(filled, dtype=np.float64), np.array(missing, dtype=bool))
-
-
-def _rate_docs() -> Iterator[Column]:
-    for name, numerator, denominator, doc, lower_is_better in (*_RATES, _TRUNCATED):
-        yield Column(numerator, "int", f"numerator of {name}")
-        yield Column(denominator, "int", f"denominator of {name}")
-        yield Column(name, "float", doc, label=name.replace("_", " "), lower_is_better=lower_is_better)
-        yield Column(f"{name}_low", "float", f"{name}: lower end of its 95 % Wilson interval")
-        yield Column(f"{name}_high", "float", f"{name}: upper end of its 95 % Wilson interval")
-
-
-def _metric_docs(metric: Column, quantiles: Iterable[float]) -> Iterator[Column]:
-    yield Column(f"n_{metric.name}", "int", f"turns in the sample of {metric.name}")
-    if metric.awaits:
-        yield Column(f"n_{metric.name}_missed", "int", "of these, without one: later than the deadline")
-    for q in quantiles:
-        name, label = f"{metric.name}_{_quantile_name(q)}", f"{metric.label} {_quantile_name(q)}"
-        yield Column(name, "float", f"{_quantile_name(q)} of {metric.name}", "ms", label, metric.lower_is_better)
-        yield Column(f"{name}_low", "float", f"{name}: lower end of its 95 % interval", "ms")
-        yield Column(f"{name}_high", "float", f"{name}: upper end of its 95 % interval; inf: past the deadline", "ms")
-
-
-def _declared() -> tuple[Column, ...]:
-    tokens = [entry for entry in RESPONSES if entry.name in _TOKENS]
-    per_turn = Column("output_tokens_per_turn", "float", "output tokens of all responses over turns", "tokens")
-    metrics = [
-        *((metric, QUANTILES) for metric in LATENCY_METRICS),
-        *((metric, _MEDIAN) for metric in OTHER_METRICS),
-    ]
-    columns = [*_COUNTS, *_rate_docs(), *tokens, per_turn, _USD_PER_TURN, _USD]
-    columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
-    columns.append(Column("note", "str", "which quantiles have too few turns"))
-    columns += TRANSCRIPTION
-    columns.append(Column("metrics_version", "int", "version of the metrics' definitions"))
-    # A count that is also a numerator keeps its first place and meaning.
-    unique: dict[str, Column] = {}
-    for column in columns:
-        unique.setdefault(column.name, column)
-    return tuple(unique.values())
-
-
-SUMMARY: tuple[Column, ...] = _declared()
-"""Every column of a summary, after those it was grouped by."""

@@ -22,7 +22,8 @@ from scipy import special
 
 from realtime_lab.analysis.columns import LATENCY_METRICS
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL, QuantileEstimate, sample_floor
-from realtime_lab.analysis.summary import QUANTILES, default_by
+from realtime_lab.analysis.summary import default_by
+from realtime_lab.analysis.summary_columns import QUANTILES
 from realtime_lab.errors import RealtimeLabError
 
 __all__ = ["SurvivalCurve", "kaplan_meier", "latency_quantiles", "survival_quantile"]

@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from realtime_lab.analysis.choice_groups import in_condition, of_setting, plain_cell, plain_row
 from realtime_lab.analysis.choice_words import column_of, compact, compact_interval, label_of, setting_words
 from realtime_lab.analysis.oracle import without_oracle
-from realtime_lab.analysis.summary import SUMMARY, default_by, summary
+from realtime_lab.analysis.summary import default_by, summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.style import INK, new_axes, plain, show_literally
 

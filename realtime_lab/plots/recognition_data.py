@@ -14,7 +14,8 @@ from scipy import stats
 from realtime_lab.analysis.choice_groups import plain_row
 from realtime_lab.analysis.choice_words import plural, setting_words
 from realtime_lab.analysis.columns import KEYS, setting_names
-from realtime_lab.analysis.summary import SUMMARY, summary
+from realtime_lab.analysis.summary import summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 
 __all__ = ["ClipBin", "OnsetInfo", "WerInfo", "WerPoint", "onset_info", "wer_info"]
 

@@ -13,7 +13,8 @@ import pandas as pd
 
 from realtime_lab.analysis.columns import Column, column
 from realtime_lab.analysis.oracle import is_bound, without_oracle
-from realtime_lab.analysis.summary import SUMMARY, default_by, summary
+from realtime_lab.analysis.summary import default_by, summary
+from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.config import treatment
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.resources import data_path

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from realtime_lab.analysis.choice_values import Best
 from realtime_lab.analysis.choice_words import compact, compact_interval, plural, setting_words
+from realtime_lab.analysis.summary_columns import RATE_COUNTS, sample_size
 from realtime_lab.sweep.chosen import Swept
 
 __all__ = ["Cell", "SettingRow", "SettingTable", "setting_table"]
@@ -16,12 +17,6 @@ SHOWN_ROWS = 10
 """Rows that are shown at once, unless more are pointed out; the others are folded."""
 MOST_ROWS = 30
 _SIDE_CONDITIONS = 2
-_BELOW = {
-    "cutoff_rate": ("n_cut_holds", "n_holds"),
-    "answered_rate": ("n_answered", "n_decided"),
-    "truncated_rate": ("n_truncated", "n_responses"),
-    "wer": ("n_word_errors", "n_ref_words"),
-}
 
 
 class Cell(NamedTuple):
@@ -135,12 +130,10 @@ def _cell(row: Mapping[str, Any], name: str) -> Cell:
     if name not in row:
         return Cell("–", "", "")
     value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
-    if name in _BELOW:
-        above, below = (int(row.get(part) or 0) for part in _BELOW[name])
+    if name in RATE_COUNTS:
+        above, below = (int(row.get(part) or 0) for part in RATE_COUNTS[name])
         sample = f"{above:,} of {below:,}" if below else "none played"
-    elif name == "mean_logprob":
-        sample = plural(int(row.get("n_tokens") or 0), "token")
     else:
-        sample = plural(int(row.get(f"n_{name.rpartition('_p')[0]}") or 0), "turn")
+        sample = plural(sample_size(row, name) or 0, "token" if name == "mean_logprob" else "turn")
     around = compact_interval(name, low, high) if value is not None else "n too small" if sample[0].isdigit() else ""
     return Cell(compact(name, value), around, sample)

@@ -38,6 +38,8 @@ _NAMES = {kind: frozenset(schema.names) for kind, schema in _SCHEMAS.items()}
 
 _RECURS = 8
 """Texts that stand this often on average are stored once."""
+_THREADS_FROM_BYTES = 1 << 20
+"""Below this a batch is packed and unpacked by the calling thread: handing it over takes longer than the work."""
 CONVERSION_ERRORS = (ValueError, TypeError, OverflowError)
 """What `table_of` raises for a value that is not of its column's type."""
 
@@ -82,7 +84,8 @@ def batch(kind: str, table: pa.Table) -> tuple[str, int, str, bytes]:
     table = table.combine_chunks()  # one record batch: each has a header with every column
     lean = pa.table({name: _lean(table[name]) for name in table.column_names})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, lean.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=lean.nbytes >= _THREADS_FROM_BYTES)
+    with pa.ipc.new_stream(sink, lean.schema, options=options) as writer:
         writer.write_table(lean)
     data: bytes = sink.getvalue().to_pybytes()
     return kind, table.num_rows, hashlib.sha256(data).hexdigest(), data
@@ -96,7 +99,8 @@ def from_bytes(kind: str, data: bytes, sha256: str) -> pa.Table:
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("its bytes do not match their checksum")
-    stored = pa.ipc.open_stream(data).read_all()
+    options = pa.ipc.IpcReadOptions(use_threads=len(data) >= _THREADS_FROM_BYTES)
+    stored = pa.ipc.open_stream(data, options=options).read_all()
     stored.validate(full=True)
     schema, names = _SCHEMAS[kind], stored.schema.names
     if names[:2] != schema.names[:2] or len(set(names)) < len(names):

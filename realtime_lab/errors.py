@@ -14,7 +14,8 @@ RealtimeLabError
 │   ├── StudyLockedError   another process is writing it
 │   ├── StudyMismatchError it belongs to another plan
 │   ├── StudyVersionError  it was written by another schema version
-│   └── StudyDamagedError  its bytes are damaged
+│   ├── StudyDamagedError  its bytes are damaged
+│   └── StudyUnwritableError  the disk is full, or fails (.full, .reason)
 ├── MissingExtraError      an optional dependency is needed (.extra)
 ├── ProtocolError          the peer sent something that is not the Realtime protocol
 └── RemoteError            the service refused or failed (.code, .status, .param)
@@ -46,6 +47,7 @@ __all__ = [
     "StudyError",
     "StudyLockedError",
     "StudyMismatchError",
+    "StudyUnwritableError",
     "StudyVersionError",
     "UnmodelledError",
 ]
@@ -157,6 +159,19 @@ class StudyVersionError(StudyError):
 
 class StudyDamagedError(StudyError):
     """The study's bytes are damaged; `realtime-lab salvage` copies what is whole."""
+
+
+class StudyUnwritableError(StudyError):
+    """The study cannot be written now: the disk is full, fails or is read-only.
+
+    Attributes:
+        reason: Why, in a few words.
+        full: Whether the disk is full, so that room is all it takes.
+    """
+
+    def __init__(self, message: str, path: str | Path | None = None, *, reason: str = "", full: bool = False) -> None:
+        super().__init__(message, path)
+        self.reason, self.full = reason, full
 
 
 class MissingExtraError(RealtimeLabError):

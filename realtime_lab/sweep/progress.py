@@ -42,6 +42,8 @@ class Progress:
     """running, finished, stopped (a limit was reached), cancelled or failed."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """How often each kind of failure was met in this run, the commonest first."""
+    paused: str | None = None
+    """Why nothing can be stored at present, such as a full disk; it goes on by itself. None: it can."""
 
     @property
     def eta_s(self) -> float | None:
@@ -55,7 +57,9 @@ class Progress:
             parts.append(f"{self.failed:,} failed" + (f" ({kinds})" if kinds else ""))
         if self.rate_per_s:
             parts.append(f"{self.rate_per_s:,.1f}/s")
-        if self.state == "running" and self.eta_s is not None:
+        if self.paused is not None:
+            parts.append(f"paused ({self.paused}), goes on when the study can be written again")
+        elif self.state == "running" and self.eta_s is not None:
             parts.append(f"about {_duration(self.eta_s)} to go")
         if self.state != "running":
             parts.append(f"{self.state} after {_duration(self.elapsed_s)}")
@@ -79,6 +83,7 @@ class ProgressMeter:
         self._done, self._failed, self._running = resumed, 0, 0
         self._failures: Counter[str] = Counter()
         self._state = "running"
+        self._paused: str | None = None
         self._marks: deque[tuple[float, int]] = deque([(self._start_s, resumed)])
 
     def sent(self, trials: int) -> None:
@@ -109,10 +114,15 @@ class ProgressMeter:
             while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_OVER_S:
                 self._marks.popleft()
 
+    def pause(self, reason: str | None) -> None:
+        """Nothing can be stored, and why; None: it can again."""
+        with self._lock:
+            self._paused = reason
+
     def end(self, state: str) -> None:
         """The sweep is over."""
         with self._lock:
-            self._state, self._running, self._end_s = state, 0, self._now_s()
+            self._state, self._running, self._end_s, self._paused = state, 0, self._now_s(), None
 
     def snapshot(self) -> Progress:
         """How far it is now."""
@@ -133,6 +143,7 @@ class ProgressMeter:
                 rate_per_s=rate,
                 state=self._state,
                 failures=dict(self._failures.most_common()),
+                paused=self._paused,
             )
 
 
@@ -179,9 +190,11 @@ class ProgressDisplay:
             self._bar = Bar(
                 total=progress.total, initial=progress.resumed, desc="sweep", unit="trial", file=self._stream
             )
+        notes = [] if progress.paused is None else [f"paused ({progress.paused})"]
         if progress.failed:
             kinds = ", ".join(f"{count} {kind}" for kind, count in list(progress.failures.items())[:_KINDS_SHOWN])
-            self._bar.set_postfix_str(f"{progress.failed} failed" + (f": {kinds}" if kinds else ""), refresh=False)
+            notes.append(f"{progress.failed} failed" + (f": {kinds}" if kinds else ""))
+        self._bar.set_postfix_str(", ".join(notes), refresh=progress.paused is not None)
         self._bar.update(progress.done - self._bar.n)
 
 

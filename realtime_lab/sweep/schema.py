@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from realtime_lab.errors import StudyDamagedError, StudyError, StudyVersionError
+from realtime_lab.errors import StudyDamagedError, StudyError, StudyUnwritableError, StudyVersionError
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check_study", "connect", "create_tables", "is_empty", "plain_errors"]
 
@@ -133,8 +133,11 @@ def _plain(error: sqlite3.Error, path: Path, doing: str) -> StudyError:
         return StudyDamagedError(
             f"{path} is damaged ({error}): realtime-lab salvage copies what is whole into a new study", path
         )
-    if code == sqlite3.SQLITE_FULL:
-        return StudyError(f"{path} cannot be {doing}: the disk is full; what was finished before is kept", path)
+    if code == sqlite3.SQLITE_FULL or (doing == "written" and code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)):
+        full = code == sqlite3.SQLITE_FULL
+        reason = "the disk is full" if full else str(error)
+        text = f"{path} cannot be {doing}: {reason}; what was finished before is kept"
+        return StudyUnwritableError(text, path, reason=reason, full=full)
     if code == sqlite3.SQLITE_CANTOPEN:
         what = "it is a folder" if path.is_dir() else "there is no such file" if not path.exists() else "no access"
         return StudyError(f"{path} cannot be opened: {what}", path)

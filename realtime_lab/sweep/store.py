@@ -13,14 +13,14 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from realtime_lab.analysis.columns import METRICS_VERSION
-from realtime_lab.errors import StudyError, StudyMismatchError, StudyVersionError
+from realtime_lab.errors import StudyError, StudyMismatchError, StudyUnwritableError, StudyVersionError
 from realtime_lab.sweep import schema, tables
 from realtime_lab.sweep.lock import StudyLock, check_local
 from realtime_lab.sweep.reader import AGAIN, CHECK_DIGITS, EFFECTIVE_DIGITS
@@ -265,7 +265,8 @@ class StudyWriter:
         """
         try:
             if compact:
-                with schema.plain_errors(self.path, "written"):
+                # On a full disk the study stays larger than need be, and as whole.
+                with suppress(StudyUnwritableError), schema.plain_errors(self.path, "written"):
                     self._compact()
             self._db.execute(f"PRAGMA busy_timeout = {_CLOSE_PATIENCE_MS}")
             try:

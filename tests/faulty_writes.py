@@ -1,4 +1,4 @@
-"""A library that kills its process at a chosen write to a study, tears that write, or lets writes fail from then on."""
+"""A library that kills its process at a chosen write to a study, tears that write, or lets writes fail for a while."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ SOURCE = r"""
 #include <sys/types.h>
 
 enum { COUNT, KILL, TEAR, FULL, BROKEN };
-static long chosen = -1, seen = 0;
+enum { FULL_FOR = 5 };  /* writes until there is room again */
+static long chosen = -1, seen = 0, failed = 0;
 static int mode = COUNT;
 
-void fault_arm(long n, int how) { chosen = n; seen = 0; mode = how; }
+void fault_arm(long n, int how) { chosen = n; seen = 0; failed = 0; mode = how; }
 long fault_seen(void) { return seen; }
+long fault_failed(void) { return failed; }
 
 static int of_study(int fd) {
     char name[64], path[4096];
@@ -36,8 +38,8 @@ static int of_study(int fd) {
 static int faulty(int fd, const void *data, size_t size, off_t at, int placed) {
     if (chosen < 0 || !of_study(fd)) return 0;
     seen++;
-    if (mode == FULL && seen >= chosen) { errno = ENOSPC; return -1; }
-    if (mode == BROKEN && seen == chosen) { errno = EIO; return -1; }
+    if (mode == FULL && seen >= chosen && seen < chosen + FULL_FOR) { failed++; errno = ENOSPC; return -1; }
+    if (mode == BROKEN && seen == chosen) { failed++; errno = EIO; return -1; }
     if (seen != chosen || mode == COUNT || mode == FULL || mode == BROKEN) return 0;
     if (mode == TEAR && size > 1) {
         if (placed) {

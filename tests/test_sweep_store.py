@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -321,64 +320,6 @@ def test_a_torn_log_always_opens(store, tmp_path):
         filled(copy / "s.sqlite", [])
         counts.append(Study.open(copy / "s.sqlite").states().get("complete", 0))
     assert counts == sorted(counts) and counts[-1] == 6
-
-
-KILLED_WRITER = """
-import os, signal, sys, time, random
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from test_sweep_store import *
-from realtime_lab.sweep import schema, tables
-
-def child(path, out):
-    writer = StudyWriter.open(path, content(BIG))
-    for number in writer.unfinished():
-        writer.mark([number], "running")
-        writer.commit([RESULTS[number]], *DATES)
-        os.write(out, b"%d\\n" % number)
-    writer.close()
-    os._exit(0)
-
-tables.table_of("turns", [])  # slow imports before the first fork
-BIG = small_plan(range(200, 215))
-RESULTS = [result_of(number, BIG) for number in range(30)]
-draw = random.Random(int(sys.argv[3]))
-lost = doubled = kills = 0
-while kills < int(sys.argv[2]):
-    path = Path(f"round{kills}.sqlite")
-    acknowledged = []
-    finished, tries = False, 0
-    while not finished:
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(read)
-            child(path, write)
-        os.close(write)
-        tries += 1
-        time.sleep(draw.random() * 0.02 * tries)
-        os.kill(pid, signal.SIGKILL)
-        finished = os.waitpid(pid, 0)[1] == 0
-        kills += not finished
-        with os.fdopen(read) as lines:
-            acknowledged += [int(line) for line in lines if line.endswith("\\n")]
-    db = schema.connect(path, write=False)
-    complete = {number for (number,) in db.execute("SELECT trial FROM trials WHERE state = 'complete'")}
-    lost += len(set(acknowledged) - complete) + len(set(range(30)) - complete)
-    doubled += len(acknowledged) - len(set(acknowledged))
-    doubled += db.execute("SELECT count(*) - count(DISTINCT trial) FROM recordings").fetchone()[0]
-    doubled += sum(n for (n,) in db.execute("SELECT n FROM batches WHERE kind = 'turns'")) - 60
-    db.close()
-print(f"{kills} kills, {lost} lost, {doubled} doubled")
-"""
-
-
-def test_a_killed_writer_loses_nothing_acknowledged_and_the_same_command_finishes(tmp_path, full):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_WRITER, str(Path(__file__).parent), "200" if full else "20", "7"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert re.fullmatch(r"\d+ kills, 0 lost, 0 doubled\n", done.stdout), done.stdout + done.stderr
 
 
 def test_a_full_disk_keeps_what_was_finished(store):

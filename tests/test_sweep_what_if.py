@@ -14,10 +14,10 @@ import realtime_lab as rl
 from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import ConfigError
-from realtime_lab.server.endpoint_grid import FoundSpeech, speech_for_silences
 from realtime_lab.server.endpointing import Endpointer, EndpointRule
 from realtime_lab.session import Stage, live, mocked, run_session
-from realtime_lab.sweep.what_if import prediction_errors
+from realtime_lab.sweep.what_if import Span, spans_per_rule
+from realtime_lab.sweep.what_if_held import prediction_errors
 
 BASE = SessionConfig(turn_detection=ServerVad(threshold=0.5, silence_duration_ms=500, prefix_padding_ms=300))
 SPACE = {"silence_duration_ms": [200, 350, 700, 1000], "threshold": [0.3, 0.5, 0.7]}
@@ -29,16 +29,16 @@ def stage():
 
 
 def stepped(rule, frames):
-    """What the scalar form finds, as the grid form tells it."""
+    """What the scalar form finds, as predictions are told it."""
     endpointer, found, start = Endpointer(rule), [], None
     for p in frames:
         transition = endpointer.step(p)
         if transition is not None and transition.kind == "started":
             start = transition.edge_frame
         elif transition is not None:
-            found.append(FoundSpeech(start, transition.edge_frame, transition.frame))
+            found.append(Span(start, transition.edge_frame + 1, True))
             start = None
-    return found if start is None else [*found, FoundSpeech(start, endpointer._last_speech, None)]
+    return found if start is None else [*found, Span(start, endpointer._last_speech + 1, False)]
 
 
 @given(
@@ -50,7 +50,7 @@ def stepped(rule, frames):
 @example([0.5, 0.0], [0], 3, 3)  # over before a late server has heard anything
 def test_the_form_over_many_silences_equals_the_rule(frames, silences, onset_late, offset_late):
     rules = [EndpointRule(0.5, s, onset_late_frames=onset_late, offset_late_frames=offset_late) for s in silences]
-    assert speech_for_silences(np.array(frames), rules) == [stepped(rule, frames) for rule in rules]
+    assert list(spans_per_rule(np.array(frames), rules)) == [stepped(rule, frames) for rule in rules]
 
 
 @pytest.mark.parametrize("condition", [clean(), babble(3)], ids=lambda condition: condition.name)

@@ -15,7 +15,7 @@ import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,7 +102,7 @@ class Track:
     """Frames just after those runs."""
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float32], rule: EndpointRule, before: ArrayLike = ()) -> Track:
+    def of(cls, probabilities: NDArray[np.floating[Any]], rule: EndpointRule, before: ArrayLike = ()) -> Track:
         """Summarise `probabilities`, shape (n_frames,), under `rule`; `before` are those of the frames before them."""
         past = np.asarray(before, dtype=np.float64)
         exact = np.concatenate([past, probabilities.astype(np.float64)])  # in float32 the threshold would be rounded

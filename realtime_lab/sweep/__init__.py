@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from realtime_lab.sweep.stages import Stages, run_stages
     from realtime_lab.sweep.study import Study
     from realtime_lab.sweep.twin import ProfileFit, fit_profile
-    from realtime_lab.sweep.what_if import Counterfactual, counterfactual, prediction_errors
+    from realtime_lab.sweep.what_if import Counterfactual, counterfactual
+    from realtime_lab.sweep.what_if_held import prediction_errors
     from realtime_lab.sweep.worker import TrialResult, TrialTask
 
 __all__ = [
@@ -73,7 +74,8 @@ _NAMES_OF = {
     "stages": ("Stages", "run_stages"),
     "study": ("Study",),
     "twin": ("ProfileFit", "fit_profile"),
-    "what_if": ("Counterfactual", "counterfactual", "prediction_errors"),
+    "what_if": ("Counterfactual", "counterfactual"),
+    "what_if_held": ("prediction_errors",),
     "worker": ("TrialResult", "TrialTask"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -12,41 +12,63 @@ turns, and everything about answers, is not. In a session with fixed timing noth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from realtime_lab.analysis.endpointing import TurnTaking, take_turns
 from realtime_lab.analysis.facts import InputItem
 from realtime_lab.analysis.stats import quantile, wilson_interval
 from realtime_lab.analysis.view import SessionView
-from realtime_lab.audio import Condition, Script, clean
-from realtime_lab.config import SessionConfig
+from realtime_lab.audio import Script
 from realtime_lab.config.paths import resolve_path
-from realtime_lab.errors import ConfigError, Problem, RecordingError
+from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording import Recording
-from realtime_lab.server.endpoint_grid import FoundSpeech, speech_for_silences
-from realtime_lab.server.endpointing import FRAME_MS
+from realtime_lab.server.endpointing import FRAME_MS, EndpointRule, Track
+from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.server.settings import endpoint_rule
-from realtime_lab.session import Mocked, Stage, Target, mocked, run_session
+from realtime_lab.session import Stage
 from realtime_lab.sweep.heard_sessions import VAD_FIELDS, HeardSession, Library, hear
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Counterfactual", "PredictionError", "counterfactual", "prediction_errors"]
+__all__ = [
+    "DETECTION",
+    "Counterfactual",
+    "Outcome",
+    "PredictedTurn",
+    "Span",
+    "counterfactual",
+    "setting_grid",
+    "spans_per_rule",
+    "turn_outcome",
+]
 
+DETECTION = "audio.input.turn_detection."
 _LIMITS = {"threshold": (0.0, 1.0), "prefix_padding_ms": (0.0, 10_000.0), "silence_duration_ms": (0.0, 10_000.0)}
-_DETECTION = "audio.input.turn_detection."
 _GOES_ON = "the recorded caller goes on before this setting would have closed the turn"
 _ENDED = "the recording ends before this setting would have closed the turn"
 _CARRIED = "speech of the turn before was still open"
 
 Setting = tuple[float, float, float]
 """Threshold, prefix padding in ms, silence in ms."""
+
+
+class Span(NamedTuple):
+    """One stretch of heard speech, in frames of the session."""
+
+    first: int
+    """First speech frame."""
+    end: int
+    """The frame after the last speech frame."""
+    over: bool
+    """Whether the silence that ends it was heard before the recording ended."""
 
 
 class PredictedTurn(NamedTuple):
@@ -146,7 +168,7 @@ def counterfactual(
     Raises:
         ConfigError: If the space names another field, or a value is not allowed.
     """
-    grid = _grid(space)
+    grid = setting_grid(space)
     library = Library(scripts, stage or Stage())
     turns: list[PredictedTurn] = []
     left_out: list[str] = []
@@ -159,12 +181,17 @@ def counterfactual(
     return Counterfactual(tuple(turns), tuple(left_out))
 
 
-def _grid(space: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+def setting_grid(space: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """The values to try, by field of turn detection.
+
+    Raises:
+        ConfigError: If a field cannot be predicted, or a value is outside its range.
+    """
     grid: dict[str, list[float]] = {}
     problems: list[Problem] = []
     for name, values in space.items():
         try:
-            field = resolve_path(name).removeprefix(_DETECTION)
+            field = resolve_path(name).removeprefix(DETECTION)
         except ConfigError:
             field = name
         if field not in VAD_FIELDS:
@@ -191,9 +218,17 @@ def _session(
     for threshold in tried["threshold"]:
         silences = tried["silence_duration_ms"]
         rules = [endpoint_rule(profile, threshold, silence) for silence in silences]
-        found = speech_for_silences(heard.probabilities, rules)
-        for padding, (silence, speech) in product(tried["prefix_padding_ms"], zip(silences, found, strict=True)):
+        spans = spans_per_rule(heard.probabilities, rules)
+        for padding, (silence, speech) in product(tried["prefix_padding_ms"], zip(silences, spans, strict=True)):
             yield from _turns(number, heard, (threshold, padding, silence), speech)
+
+
+def spans_per_rule(probabilities: NDArray[np.float64], rules: Sequence[EndpointRule]) -> Iterator[list[Span]]:
+    """What rules that differ in their silence only hear in one session: a list of stretches for each."""
+    track = Track.of(probabilities, rules[0])
+    grid = endpoint_grid(PaddedTracks.of([track]), np.array([rule.silent_frames for rule in rules], dtype=np.int32))
+    for rule, spans in zip(rules, grid.by_cell(), strict=True):
+        yield [Span(first, end, end - 1 + rule.silent_frames < len(probabilities)) for first, end in spans]
 
 
 def _in_force(heard: HeardSession, name: str, defaults: Mapping[str, Any]) -> float:
@@ -201,12 +236,10 @@ def _in_force(heard: HeardSession, name: str, defaults: Mapping[str, Any]) -> fl
     return float(defaults[name]) if value is None else value
 
 
-def _turns(
-    number: int, heard: HeardSession, setting: Setting, speech: Sequence[FoundSpeech]
-) -> Iterator[PredictedTurn]:
+def _turns(number: int, heard: HeardSession, setting: Setting, speech: Sequence[Span]) -> Iterator[PredictedTurn]:
     view = heard.view
     _, padding_ms, silence_ms = setting
-    items = [_item(position, found, padding_ms, silence_ms) for position, found in enumerate(speech)]
+    items = [_item(position, span, padding_ms, silence_ms) for position, span in enumerate(speech)]
     asked = view.asked._replace(silence_ms=silence_ms, prefix_ms=padding_ms)
     turns = [turn for turn in view.recording.reference if turn.speech_ms]
     takings = take_turns(turns, items, asked, view.recording.audio_ms)
@@ -216,12 +249,12 @@ def _turns(
         reason = _CARRIED if carried else _not_told(view, takings, position)
         carried = reason is not None and header.timing != "fixed"
         where = (number, header.script_id, header.condition, *setting, taking.turn.index)
-        yield PredictedTurn(*where, reason is None, reason, **_outcome(taking)._asdict())
+        yield PredictedTurn(*where, reason is None, reason, **turn_outcome(taking)._asdict())
 
 
-def _item(position: int, found: FoundSpeech, padding_ms: float, silence_ms: float) -> InputItem:
-    start_ms = max(0.0, found.start * FRAME_MS - padding_ms)
-    end_ms = None if found.known_at is None else (found.last + 1) * FRAME_MS + silence_ms
+def _item(position: int, span: Span, padding_ms: float, silence_ms: float) -> InputItem:
+    start_ms = max(0.0, span.first * FRAME_MS - padding_ms)
+    end_ms = span.end * FRAME_MS + silence_ms if span.over else None
     return InputItem(f"item_{position:04d}", audio_start_ms=start_ms, audio_end_ms=end_ms)
 
 
@@ -237,7 +270,7 @@ def _not_told(view: SessionView, takings: Sequence[TurnTaking], position: int) -
     return _GOES_ON if following else _ENDED
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     """The last fields of a prediction."""
 
     n_holds: int
@@ -250,7 +283,8 @@ class _Outcome(NamedTuple):
     commit_end_ms: float | None
 
 
-def _outcome(taking: TurnTaking) -> _Outcome:
+def turn_outcome(taking: TurnTaking) -> Outcome:
+    """What became of one turn, as predictions tell it."""
     closing, first = taking.closing, next((entry.item for entry in taking.items), None)
     delay = None
     if closing is not None and closing.audio_end_ms is not None and not taking.cut:
@@ -259,117 +293,4 @@ def _outcome(taking: TurnTaking) -> _Outcome:
     if first is not None and first.audio_start_ms is not None:
         clip = max(0.0, first.audio_start_ms - taking.turn.speech_ms[0].start_ms)
     start_ms, end_ms = (None, None) if closing is None else (closing.audio_start_ms, closing.audio_end_ms)
-    return _Outcome(taking.n_holds, taking.n_cut_holds, taking.cut, taking.merged, delay, clip, start_ms, end_ms)
-
-
-class PredictionError(NamedTuple):
-    """How predictions for one setting compare with sessions really held at it."""
-
-    threshold: float
-    prefix_padding_ms: float
-    silence_duration_ms: float
-    turns: int
-    """Turns compared."""
-    not_predictable: int
-    same_cuts: int
-    """Turns in which as many holds were cut as predicted."""
-    predicted_cut_holds: int
-    cut_holds: int
-    holds: int
-    delays: int
-    """Turns in which both have an endpoint delay."""
-    median_ms: float
-    """Median of the absolute error of the endpoint delay; NaN without any."""
-    largest_ms: float
-
-
-def prediction_errors(
-    base: SessionConfig,
-    space: Mapping[str, Sequence[float]],
-    scripts: Sequence[Script],
-    conditions: Sequence[Condition] = (clean(),),
-    *,
-    target: Target | None = None,
-    profile: Profile | None = None,
-    seed: int = 0,
-    stage: Stage | None = None,
-) -> list[PredictionError]:
-    """Hold sessions at one setting, predict others from them, hold those too, and compare turn by turn.
-
-    Args:
-        base: The configuration whose sessions the predictions are made from.
-        space: What to predict, as for `counterfactual`.
-        scripts: What is said.
-        conditions: What the line sounds like.
-        target: Who answers; default: the mocked server.
-        profile: How it hears; default: the mocked target's own profile.
-        seed: Decides the sessions' draws, which differ between settings.
-        stage: Rendered audio and remembered speech probabilities to share; default: a new one.
-
-    Raises:
-        ConfigError: If the space is wrong.
-        RecordingError: If a session fails.
-    """
-    target, stage = target or mocked(), stage or Stage()
-    profile = profile or (target.profile if isinstance(target, Mocked) else PROFILES["documented"])
-    places = [(script, condition) for script in scripts for condition in conditions]
-    recorded = [_held(base, *place, target, seed + n, stage) for n, place in enumerate(places)]
-    predicted = counterfactual(recorded, space, profile=profile, scripts=scripts, stage=stage).turns
-    grid = _grid(space)
-    errors = []
-    for number, values in enumerate(product(*grid.values()), 1):
-        setting = dict(zip(grid, values, strict=True))
-        config = base.with_values({_DETECTION + name: value for name, value in setting.items()})
-        compared: list[tuple[PredictedTurn, PredictedTurn]] = []
-        for place, (script, condition) in enumerate(places):
-            real = _held(config, script, condition, target, seed + 1000 * number + place, stage)
-            told = {t.turn: t for t in predicted if t.recording == place and _is_of(t, setting)}
-            compared += [(told[turn.turn], turn) for turn in _really(real) if turn.turn in told]
-        errors.append(_error(compared))
-    return errors
-
-
-def _held(
-    config: SessionConfig, script: Script, condition: Condition, target: Target, seed: int, stage: Stage
-) -> Recording:
-    recording = run_session(config, script, target, condition=condition, seed=seed, stage=stage)
-    if recording.header.outcome != "complete":
-        raise RecordingError(f"a session failed: {recording.header.failure}")
-    return recording
-
-
-def _is_of(turn: PredictedTurn, setting: Mapping[str, float]) -> bool:
-    return all(getattr(turn, name) == value for name, value in setting.items())
-
-
-def _really(recording: Recording) -> Iterator[PredictedTurn]:
-    """What really happened, in the form of a prediction."""
-    view = SessionView(recording)
-    nan = math.nan
-    for taking in view.takings:
-        where = (0, recording.header.script_id, recording.header.condition, nan, nan, nan, taking.turn.index)
-        yield PredictedTurn(*where, True, None, **_outcome(taking)._asdict())
-
-
-def _error(compared: Sequence[tuple[PredictedTurn, PredictedTurn]]) -> PredictionError:
-    told = [(guess, real) for guess, real in compared if guess.predictable]
-    away = sorted(
-        abs(guess.endpoint_delay_ms - real.endpoint_delay_ms)
-        for guess, real in told
-        if guess.endpoint_delay_ms is not None and real.endpoint_delay_ms is not None
-    )
-    first = compared[0][0]
-    return PredictionError(
-        first.threshold,
-        first.prefix_padding_ms,
-        first.silence_duration_ms,
-        len(told),
-        len(compared) - len(told),
-        sum(guess.n_cut_holds == real.n_cut_holds for guess, real in told),
-        sum(guess.n_cut_holds for guess, _ in told),
-        sum(real.n_cut_holds for _, real in told),
-        sum(real.n_holds for _, real in told),
-        len(away),
-        away[len(away) // 2] if away else math.nan,
-        away[-1] if away else math.nan,
-    )
+    return Outcome(taking.n_holds, taking.n_cut_holds, taking.cut, taking.merged, delay, clip, start_ms, end_ms)

@@ -12,7 +12,7 @@ from test_analysis_calibration import words
 from test_analysis_handmade import Hand, wire
 from test_analysis_rows import TRANSCRIBING, rich
 
-from realtime_lab.analysis import calibration_df, turns_df, words_df
+from realtime_lab.analysis import calibration_df, onset_df, turns_df, words_df
 from realtime_lab.analysis.summary import summary
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots import (
@@ -188,6 +188,15 @@ def test_a_clipped_onset_is_held_against_the_first_token():
 def test_onsets_that_cannot_be_compared(turns, rho, sentence):
     assert onset_info(turns).rho is rho
     assert sentence in texts(onset(turns))
+
+
+def test_the_plot_of_onsets_shows_what_the_frame_says():
+    turns = pd.concat([onset_turns(), onset_turns(80).assign(condition="babble")], ignore_index=True)
+    info, frame = onset_info(turns), onset_df(turns, by=[])
+    assert [tuple(part[2:]) for part in info.bins] == list(
+        frame[["n_turns", "median_clip_ms", "median_logprob"]].itertuples(index=False, name=None)
+    )
+    assert frame["rho"].unique().tolist() == [info.rho] and info.n == frame["n_turns"].sum() == 280
 
 
 def test_repeats_of_the_same_hearing_are_one_dot():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
     from realtime_lab.analysis.front import operating_points, pareto
     from realtime_lab.analysis.multiple import benjamini_hochberg, holm
+    from realtime_lab.analysis.onsets import onset_df
     from realtime_lab.analysis.power import PowerPlan, plan_power
     from realtime_lab.analysis.rows import SessionRows, session_rows
     from realtime_lab.analysis.stability import aa_check
@@ -49,6 +50,7 @@ __all__ = [
     "latency_parts",
     "latency_quantiles",
     "main_effects",
+    "onset_df",
     "operating_points",
     "pareto",
     "plan_power",
@@ -74,6 +76,7 @@ _NAMES_OF = {
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),
     "front": ("operating_points", "pareto"),
     "multiple": ("benjamini_hochberg", "holm"),
+    "onsets": ("onset_df",),
     "power": ("PowerPlan", "plan_power"),
     "rows": ("SessionRows", "session_rows"),
     "stability": ("aa_check",),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from realtime_lab.analysis.choice_groups import plain_row
 from realtime_lab.analysis.choice_words import plural, setting_words
 from realtime_lab.analysis.columns import KEYS, setting_names
+from realtime_lab.analysis.onsets import NEEDED, onset_df, onset_turns
 from realtime_lab.analysis.summary import summary
 from realtime_lab.analysis.summary_columns import SUMMARY
 
@@ -21,9 +20,6 @@ __all__ = ["ClipBin", "OnsetInfo", "WerInfo", "WerPoint", "onset_info", "wer_inf
 
 MAX_SETTINGS = 24
 MAX_POINTS = 4_000
-CLIP_EDGES_MS = (0.0, 50.0, 150.0, 300.0)
-"""Onsets that lose nothing, up to 50 ms, 150 ms, 300 ms, and more."""
-_FEW = 3
 
 
 class HasSummary(Protocol):
@@ -161,26 +157,22 @@ def onset_info(source: HasTurns | pd.DataFrame) -> OnsetInfo:
         source: A study or a turns frame.
     """
     turns = source if isinstance(source, pd.DataFrame) else source.turns_df()
-    needed = ["onset_clip_ms", "first_token_logprob"]
-    if not set(needed) <= set(turns.columns) or not turns["first_token_logprob"].notna().any():
+    if "first_token_logprob" not in turns.columns or not turns["first_token_logprob"].notna().any():
         return OnsetInfo((), (), (), 0, None, "No log-probabilities: no turn has a first token to look at.")
-    known = turns[turns[needed].notna().all(axis=1)]
-    known = known.drop_duplicates([name for name in ("script", "condition", "turn", *needed) if name in known.columns])
-    clip, logprob = (known[name].to_numpy(dtype=np.float64) for name in needed)
-    if not len(clip):
+    known = onset_turns(turns)
+    if known.empty:
         return OnsetInfo((), (), (), 0, None, "No turn has both an onset and the log-probability of its first token.")
-    varies = len(clip) >= _FEW and len(np.unique(clip)) > 1 and len(np.unique(logprob)) > 1
-    rho = float(stats.spearmanr(clip, logprob).statistic) if varies else None
-    thin = np.linspace(0, len(clip) - 1, min(len(clip), MAX_POINTS)).round().astype(int)
-    return OnsetInfo(tuple(clip[thin]), tuple(logprob[thin]), tuple(_clip_bins(clip, logprob)), len(clip), rho, "")
-
-
-def _clip_bins(clip: Any, logprob: Any) -> list[ClipBin]:
-    edges = [-math.inf, *CLIP_EDGES_MS, math.inf]
-    bins = []
-    for low, high in pairwise(edges):
-        here = (clip > low) & (clip <= high)
-        if here.any():
-            medians = float(np.median(clip[here])), float(np.median(logprob[here]))
-            bins.append(ClipBin(low, high, int(here.sum()), *medians))
-    return bins
+    bands = [plain_row(row) for row in onset_df(turns, by=[]).to_dict("records")]
+    bins = tuple(
+        ClipBin(
+            -math.inf if row["over_ms"] is None else row["over_ms"],
+            row["upto_ms"],
+            row["n_turns"],
+            row["median_clip_ms"],
+            row["median_logprob"],
+        )
+        for row in bands
+    )
+    thin = np.linspace(0, len(known) - 1, min(len(known), MAX_POINTS)).round().astype(int)
+    clip, logprob = (known[name].to_numpy(dtype=np.float64)[thin] for name in NEEDED)
+    return OnsetInfo(tuple(clip), tuple(logprob), bins, len(known), bands[0]["rho"], "")

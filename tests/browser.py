@@ -1,9 +1,8 @@
-"""A JupyterLab and a Chromium page for browser tests: started once, nothing read from or left in the user's folders."""
+"""JupyterLab, Voila and a Chromium page for browser tests; nothing is read from or left in the user's folders."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -11,12 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
@@ -24,6 +23,10 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 START_S = 60.0
+FOLDERS = (
+    "JUPYTER_CONFIG_DIR JUPYTER_DATA_DIR JUPYTER_RUNTIME_DIR IPYTHONDIR HOME "
+    "JUPYTERLAB_SETTINGS_DIR JUPYTERLAB_WORKSPACES_DIR"
+).split()
 
 _OPEN = """async (path) => {
   const app = window.jupyterapp;
@@ -62,9 +65,7 @@ class Lab:
     @contextlib.contextmanager
     def notebook(self, name: str, *cells: str) -> Iterator[Page]:
         """Open a notebook of these code cells, run all of it, close it at the end."""
-        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(book, self.folder / f"{name}.ipynb")
+        _write(self.folder / f"{name}.ipynb", cells)
         self.page_errors.clear()
         self.page.evaluate(_OPEN, f"{name}.ipynb")
         self.page.evaluate(_RUN_ALL)
@@ -115,80 +116,91 @@ class Lab:
 @contextlib.contextmanager
 def jupyterlab(root: Path, folder: Path) -> Iterator[str]:
     """A JupyterLab on a free port of this machine only; yields its address, token included."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "HOME")
-    names += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-    own = {name: str(folder / name.lower()) for name in names}
-    for path in own.values():
-        Path(path).mkdir()
     quiet = folder / "jupyterlab_settings_dir/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    books = folder / "notebooks"
+    books, token, port = folder / "notebooks", secrets.token_hex(16), _free_port()
     books.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.expose_app_in_browser=True",
-    ]
-    command += [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={books}"]
-    command += [
-        f"--IdentityProvider.token={token}",
-        "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-    ]
-    log = (folder / "jupyterlab.log").open("w")
-    server = subprocess.Popen(command, env={**os.environ, **own, "PYTHONPATH": str(root)}, stdout=log, stderr=log)
-    try:
-        base = f"http://127.0.0.1:{port}"
-        _wait_for(f"{base}/api/status?token={token}", server)
-        yield f"{base}/lab?token={token}&reset"
-    finally:
-        server.terminate()
+    options = ["--allow-root", "--LabApp.expose_app_in_browser=True", f"--ServerApp.port={port}"]
+    options += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={books}", f"--IdentityProvider.token={token}"]
+    never = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
+    options += ["--LabApp.news_url=", f"--LabApp.check_for_updates_class={never}"]
+    with _served(root, folder, port, "jupyterlab", *options):
+        yield f"http://127.0.0.1:{port}/lab?token={token}&reset"
+
+
+@contextlib.contextmanager
+def voila(root: Path, folder: Path, *cells: str) -> Iterator[str]:
+    """A notebook of these code cells as an app on a free port of this machine only; yields its address."""
+    book, port = folder / "app.ipynb", _free_port()
+    _write(book, cells)
+    with _served(root, folder, port, "voila", str(book), f"--port={port}", "--Voila.ip=127.0.0.1"):
+        yield f"http://127.0.0.1:{port}/"
+
+
+def _write(path: Path, cells: Sequence[str]) -> None:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _served(root: Path, folder: Path, port: int, module: str, *options: str) -> Iterator[None]:
+    """A server of Jupyter's with folders of its own, from when it listens until the block is left."""
+    own = {name: folder / name.lower() for name in FOLDERS}
+    for path in own.values():
+        path.mkdir(exist_ok=True)
+    env = {**os.environ, **{name: str(path) for name, path in own.items()}, "PYTHONPATH": str(root)}
+    with (folder / f"{module}.log").open("w") as log:
+        command = [sys.executable, "-m", module, "--no-browser", *options]
+        server = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log)
         try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        log.close()
+            _wait_for(port, server)
+            yield
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     end_s = time.monotonic() + START_S
     while time.monotonic() < end_s and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("the server did not start; its log is beside its folders")
+
+
+@contextlib.contextmanager
+def chromium(folder: Path, **more: Any) -> Iterator[Page]:
+    """A page that is 1,280 pixels wide, in a browser of its own."""
+    size: ViewportSize = {"width": 1280, "height": 900}
+    how = {"executable_path": CHROMIUM, "headless": True, "args": list(FLAGS), "viewport": size, **more}
+    with sync_playwright() as player:
+        context = player.chromium.launch_persistent_context(folder / "chromium", **how)
         try:
-            with opener.open(address, timeout=2) as answer:
-                json.load(answer)
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not start; its log is beside its folders")
+            yield context.pages[0] if context.pages else context.new_page()
+        finally:
+            context.close()
 
 
 @contextlib.contextmanager
 def lab_in_chromium(root: Path, folder: Path, shots: Path) -> Iterator[Lab]:
     """JupyterLab, opened in a page that is 1,280 pixels wide."""
-    with jupyterlab(root, folder) as address, sync_playwright() as player:
-        context = player.chromium.launch_persistent_context(
-            folder / "chromium",
-            executable_path=CHROMIUM,
-            headless=True,
-            args=list(FLAGS),
-            viewport={"width": 1280, "height": 900},
-        )
-        try:
-            page = context.pages[0] if context.pages else context.new_page()
-            page.goto(address)
-            page.wait_for_function("() => window.jupyterapp !== undefined", timeout=START_S * 1000)
-            page.evaluate("async () => { await window.jupyterapp.restored; }")
-            page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
-            yield Lab(page, folder / "notebooks", shots)
-        finally:
-            context.close()
+    with jupyterlab(root, folder) as address, chromium(folder) as page:
+        page.goto(address)
+        page.wait_for_function("() => window.jupyterapp !== undefined", timeout=START_S * 1000)
+        page.evaluate("async () => { await window.jupyterapp.restored; }")
+        page.evaluate("() => { window.jupyterapp.shell.collapseLeft(); }")
+        yield Lab(page, folder / "notebooks", shots)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from choice_frames import responses_frame, turns_frame
 
-from realtime_lab.analysis.clustered import quantile_of_cells, rate_effects, same_speech
+from realtime_lab.analysis.clustered import Copies, Denominator, quantile_of_cells, same_speech
 from realtime_lab.analysis.stats import quantile
 from realtime_lab.analysis.summary import summary
 from realtime_lab.analysis.summary_columns import SUMMARY
@@ -85,7 +85,7 @@ def test_repeats_that_have_nothing_in_common_count_in_full():
     frame["n_cut_holds"] = pd.array(rng.integers(0, 2, len(frame)), dtype="Int64")
     speech = same_speech(frame, np.zeros(len(frame), dtype=np.int64), 1, [])
     above, below = (frame[name].to_numpy(dtype=float) for name in ("n_cut_holds", "n_holds"))
-    assert 1.0 <= rate_effects(above, below, speech)[0] < 1.25
+    assert 1.0 <= Denominator(below, speech).effects(above)[0] < 1.25
 
 
 def test_where_all_repeats_agree_they_are_taken_for_copies():
@@ -110,7 +110,7 @@ def test_the_interval_covers_as_stated_over_repeats_of_the_same_speech(q, full):
     hits = naive = 0
     for _ in range(sets):
         values = np.repeat(rng.normal(1000, 100, 60), 3) + rng.normal(0, 30, 180)
-        found, alone = quantile_of_cells(values, np.sort(values), cells, q), quantile(values, q)
+        found, alone = quantile_of_cells(values, np.sort(values), Copies(cells), q), quantile(values, q)
         hits += found.low <= truth <= found.high
         naive += alone.low <= truth <= alone.high
     print(f"p{100 * q:g}: {hits / sets:.3f} of {sets}, taken for independent {naive / sets:.3f}")

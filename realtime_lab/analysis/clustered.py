@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from realtime_lab.analysis.grouping import column_codes, numbered
 from realtime_lab.analysis.stats import (
     CONFIDENCE,
     TOO_SMALL,
@@ -32,7 +33,7 @@ from realtime_lab.analysis.stats import (
     sample_floor,
 )
 
-__all__ = ["Speech", "quantile_of_cells", "rate_effects", "same_speech"]
+__all__ = ["Copies", "Denominator", "Speech", "quantile_of_cells", "same_speech"]
 
 _SPOKEN = ("script", "turn", "condition")
 Ints = NDArray[np.int64]
@@ -44,6 +45,8 @@ class Speech(NamedTuple):
 
     cell: Ints
     """Cell of each row; cells of one group follow one another."""
+    row_group: Ints
+    """Group of each row."""
     group: Ints
     """Group of each cell."""
     n_cells: Ints
@@ -67,92 +70,106 @@ def same_speech(frame: pd.DataFrame, groups: Ints, count: int, by: Sequence[str]
     else:
         for name in _SPOKEN:
             if name in frame.columns and name not in by:
-                codes = _codes(frame[name])
+                codes = column_codes(frame[name])
                 key = key * (int(codes.max(initial=0)) + 1) + codes
-    cell, size = _numbered(key)
+    cell, size = numbered(key)
     group = np.zeros(len(size), dtype=np.int64)
     group[cell] = groups
     repeated = np.zeros(count, dtype=bool)
     repeated[group[size > 1]] = True
-    return Speech(cell, group, np.bincount(group, minlength=count).astype(np.int64), repeated)
+    return Speech(cell, groups, group, np.bincount(group, minlength=count).astype(np.int64), repeated)
 
 
-def _numbered(key: Ints) -> tuple[Ints, Ints]:
-    """Keys as numbers without gaps, in their order, and how often each is there."""
-    if int(key.max(initial=0)) >= 8 * len(key) + 1024:
-        _, number, size = np.unique(key, return_inverse=True, return_counts=True)
-        return number.astype(np.int64), size.astype(np.int64)
-    # A million keys of a small range: counting is ten times as fast as sorting.
-    size = np.bincount(key)
-    number_of = np.cumsum(size > 0) - 1
-    return number_of[key].astype(np.int64), size[size > 0].astype(np.int64)
-
-
-def _codes(column: pd.Series[Any]) -> Ints:
-    return pd.factorize(column, use_na_sentinel=True)[0].astype(np.int64) + 1
-
-
-def rate_effects(above: Floats, below: Floats, speech: Speech) -> Floats:
-    """The design effect of a rate in each group, 1 where no speech was heard twice.
+class Denominator:
+    """What rates are over, looked at once for all rates over it.
 
     Args:
-        above: Each row's share of the numerator.
         below: Each row's share of the denominator.
         speech: The rows' cells.
     """
-    groups, cells = len(speech.n_cells), len(speech.group)
-    of_cell, size = np.bincount(speech.cell, above, cells), np.bincount(speech.cell, below, cells)
-    total, hits = np.bincount(speech.group, size, groups), np.bincount(speech.group, of_cell, groups)
-    rate = np.divide(hits, total, out=np.zeros(groups), where=total > 0)
-    spread = np.bincount(speech.group, (of_cell - rate[speech.group] * size) ** 2, groups)
-    row_group = speech.group[speech.cell]
-    alone = np.bincount(row_group, (above - rate[row_group] * below) ** 2, groups)
-    # Where all rows agree, nothing tells how alike repeats are: as if they were copies.
-    heard = np.bincount(speech.cell[below > 0], minlength=cells)
-    copies = np.bincount(speech.group, heard, groups) / np.maximum(np.bincount(speech.group, heard > 0, groups), 1)
-    effect = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), copies)
-    found: Floats = np.where(speech.repeated, np.clip(effect, 1.0, np.maximum(copies, 1.0)), 1.0)
-    return found
+
+    def __init__(self, below: NDArray[Any], speech: Speech) -> None:
+        self._below, self._speech = below, speech
+        groups, cells = len(speech.n_cells), len(speech.group)
+        self._size = np.bincount(speech.cell, below, cells)
+        self._total = np.bincount(speech.group, self._size, groups)
+        heard = np.bincount(speech.cell, below > 0, cells)
+        some = np.bincount(speech.group, heard > 0, groups)
+        self._copies: Floats = np.bincount(speech.group, heard, groups) / np.maximum(some, 1)
+
+    def effects(self, above: NDArray[Any]) -> Floats:
+        """The design effect of a rate in each group, 1 where no speech was heard twice.
+
+        Args:
+            above: Each row's share of the numerator.
+        """
+        speech, groups = self._speech, len(self._total)
+        of_cell = np.bincount(speech.cell, above, len(self._size))
+        hits = np.bincount(speech.group, of_cell, groups)
+        rate = np.divide(hits, self._total, out=np.zeros(groups), where=self._total > 0)
+        spread = np.bincount(speech.group, (of_cell - rate[speech.group] * self._size) ** 2, groups)
+        rest = rate[speech.row_group]
+        rest *= self._below
+        np.subtract(above, rest, out=rest)
+        alone = np.bincount(speech.row_group, np.square(rest, out=rest), groups)
+        # Where all rows agree, nothing tells how alike repeats are: as if they were copies.
+        effect = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), self._copies)
+        found: Floats = np.where(speech.repeated, np.clip(effect, 1.0, np.maximum(self._copies, 1.0)), 1.0)
+        return found
+
+
+class Copies:
+    """A sample's cells, looked at once for all its quantiles.
+
+    Args:
+        cells: Cell of each value.
+    """
+
+    def __init__(self, cells: Ints) -> None:
+        self._cell = cells - cells.min()
+        self._size = np.bincount(self._cell)
+        self._each = len(cells) / int(np.count_nonzero(self._size))
+
+    def effect(self, below: NDArray[np.bool_]) -> float:
+        """Design effect of the share of values below the quantile.
+
+        Args:
+            below: Which values are.
+        """
+        n_below, n = int(np.count_nonzero(below)), len(below)
+        share = n_below / n
+        alone = share * (1.0 - share) * n
+        if alone == 0.0:
+            return self._each
+        spread = float(((np.bincount(self._cell, below) - share * self._size) ** 2).sum())
+        return min(max(spread / alone, 1.0), self._each)
 
 
 def quantile_of_cells(
-    values: Floats, ordered: Floats, cells: Ints | None, q: float, confidence: float = CONFIDENCE
+    values: Floats, ordered: Floats, copies: Copies | None, q: float, confidence: float = CONFIDENCE
 ) -> QuantileEstimate:
     """A quantile with the interval of as many observations as there is different speech.
 
     Args:
         values: The sample.
         ordered: The same in ascending order.
-        cells: Cell of each value; None: all are different.
+        copies: Which speech each value is about; None: all of it different.
         q: Which quantile.
         confidence: Two-sided.
     """
-    if cells is None or not len(values):
+    if copies is None or not len(values):
         return quantile_of_sorted(ordered, q, confidence)
     value, n = linear_quantile(ordered, q), len(values)
-    n_like = math.floor(n / _effect(values <= value, cells) + 1e-9)
+    n_like = math.floor(n / copies.effect(values <= value) + 1e-9)
     if n_like >= n:
         return quantile_of_sorted(ordered, q, confidence)
-    found, n_censored = quantile_interval(n_like, q, confidence), int(np.count_nonzero(values == np.inf))
+    found, n_censored = quantile_interval(n_like, q, confidence), n - int(np.searchsorted(ordered, math.inf))
     if found is None:
         note = f"{TOO_SMALL}: {n_like} of {sample_floor(q, confidence)}"
         return QuantileEstimate(q, None, None, None, n, n_censored, None, note)
     ends = [_place(place, n_like, n) for place in (found.low, found.high)]
     low, high = order_statistic(ordered, ends[0], up=False), order_statistic(ordered, ends[1], up=True)
     return QuantileEstimate(q, value, low, high, n, n_censored, found.coverage, "")
-
-
-def _effect(below: NDArray[np.bool_], cells: Ints) -> float:
-    """Design effect of the share of values below the quantile."""
-    cell = cells - cells.min()
-    size = np.bincount(cell)
-    copies = len(cell) / int(np.count_nonzero(size))
-    share = float(below.mean())
-    alone = share * (1.0 - share) * len(cell)
-    if alone == 0.0:
-        return copies
-    spread = float(((np.bincount(cell, below) - share * size) ** 2).sum())
-    return min(max(spread / alone, 1.0), copies)
 
 
 def _place(place: float, n_like: int, n: int) -> float:

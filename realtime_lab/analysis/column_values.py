@@ -13,7 +13,7 @@ def flags(frame: pd.DataFrame, name: str, *, absent: bool = False) -> NDArray[np
     """A boolean column, missing values false; all `absent` where there is no such column."""
     if name not in frame.columns:
         return np.full(len(frame), absent)
-    return frame[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    return frame[name].astype("boolean").to_numpy(dtype=bool, na_value=False)
 
 
 def numbers(frame: pd.DataFrame, name: str, missing: float = 0.0) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.block_ratio import BlockRatio, ratio_over_blocks
-from realtime_lab.analysis.clustered import rate_effects, same_speech
+from realtime_lab.analysis.clustered import Denominator, same_speech
 from realtime_lab.analysis.column_values import flags, numbers
 from realtime_lab.analysis.summary_columns import TOKEN_SUMS
 
@@ -56,7 +56,7 @@ class Responses:
         speech = same_speech(self._rows, self._of_rows, self._count, by)
         if not speech.repeated.any() or not self._ended.any():
             return np.ones(self._count)
-        return rate_effects(self._truncated.astype(np.float64), self._ended.astype(np.float64), speech)
+        return Denominator(self._ended, speech).effects(self._truncated)
 
     def per_turn(self, confidence: float) -> Iterator[tuple[str, BlockRatio]]:
         """Output tokens and USD of all responses over turns; NaN where a response's price is not known."""

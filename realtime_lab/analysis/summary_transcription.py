@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.block_ratio import MIN_VOICES, BlockRatio, blocks_of, ratio_over_blocks
+from realtime_lab.analysis.column_values import flags, numbers
 from realtime_lab.analysis.columns import Column
 from realtime_lab.analysis.stats import CONFIDENCE
 
@@ -22,6 +23,7 @@ __all__ = ["TRANSCRIPTION", "Transcripts"]
 Floats = NDArray[np.float64]
 _EDITS = ("n_hits", "n_substitutions", "n_deletions", "n_insertions")
 _CHARACTERS = ("n_ref_characters", "n_character_errors")
+_SCORES = ("wer", "cer", "mean_logprob")
 
 
 def _interval_docs(name: str) -> tuple[Column, Column]:
@@ -58,7 +60,7 @@ TRANSCRIPTION = (
 
 
 class Transcripts:
-    """The columns of a turns frame that summaries of transcripts are made of, read once.
+    """What summaries of transcripts are made of; a column of the frame is read when it is needed, and not kept.
 
     Args:
         turns: A turns frame.
@@ -69,13 +71,12 @@ class Transcripts:
 
     def __init__(self, turns: pd.DataFrame, decided: NDArray[np.bool_], codes: NDArray[Any], count: int) -> None:
         self._turns, self._decided = turns, decided
-        self._codes, self._count = codes.astype(np.int64), count
-        names = ("wer", "cer", "mean_logprob", "n_tokens", "n_ref_words", *_EDITS, *_CHARACTERS)
-        self._columns = {name: _values(turns, name) for name in names if name in turns.columns}
+        self._codes, self._count = codes, count
+        self._scores = {name: self._scored_by(name) for name in _SCORES}
 
     def counts(self) -> dict[str, NDArray[np.int64]]:
         """Integer columns per group."""
-        by_words, by_characters = self._scored("wer"), self._scored("cer")
+        by_words, by_characters = self._scores["wer"], self._scores["cer"]
         sampled: dict[str, NDArray[Any]] = {name: self._where(by_words, name) for name in ("n_ref_words", *_EDITS)}
         sampled |= {name: self._where(by_characters, name) for name in _CHARACTERS}
         sampled |= {"n_tokens": self._where(self._decided, "n_tokens"), "n_scored": by_words | by_characters}
@@ -110,7 +111,7 @@ class Transcripts:
         return blocks_of(self._turns)
 
     def _pooled(self, name: str, confidence: float) -> BlockRatio:
-        mask = self._scored(name)
+        mask = self._scores[name]
         if not mask.any():
             missing = np.full(self._count, np.nan)
             return BlockRatio(missing, missing, missing, np.zeros(self._count, dtype=np.int64))
@@ -127,23 +128,21 @@ class Transcripts:
             self._codes, self._blocks[0], above, below, self._count, positive=positive, confidence=confidence
         )
 
-    def _scored(self, name: str) -> NDArray[np.bool_]:
-        if name not in self._columns:
-            return np.zeros(len(self._decided), dtype=bool)
-        return self._decided & ~np.isnan(self._columns[name])
+    def _scored_by(self, name: str) -> NDArray[np.bool_]:
+        return self._decided & ~np.isnan(numbers(self._turns, name, np.nan))
 
     def _where(self, mask: NDArray[np.bool_], name: str) -> Floats:
-        return np.where(mask, np.nan_to_num(self._columns[name]), 0.0) if name in self._columns else np.zeros(len(mask))
+        found = np.where(mask, numbers(self._turns, name), 0.0)
+        whole = name not in self._turns.columns or self._turns[name].dtype.kind in "iub"
+        return found if whole else np.nan_to_num(found, copy=False)
 
     def _unscored(self) -> NDArray[np.bool_]:
-        if "awaits_transcription" not in self._turns.columns:
-            return np.zeros(len(self._decided), dtype=bool)
-        asked: NDArray[np.bool_] = self._decided & (_values(self._turns, "awaits_transcription") == 1)
+        asked = self._decided & flags(self._turns, "awaits_transcription")
         if not asked.any() or "reference_text" not in self._turns.columns:
             return np.zeros(len(asked), dtype=bool)
         told = np.asarray(self._turns["reference_text"].notna(), dtype=bool)
-        empty = self._columns.get("n_ref_characters", np.ones(len(told))) == 0
-        found: NDArray[np.bool_] = asked & told & ~empty & ~self._scored("cer") & ~self._scored("wer")
+        empty = numbers(self._turns, "n_ref_characters", np.nan) == 0
+        found: NDArray[np.bool_] = asked & told & ~empty & ~self._scores["cer"] & ~self._scores["wer"]
         return found
 
     def _sums(self, values: NDArray[Any]) -> NDArray[np.int64]:
@@ -159,8 +158,3 @@ def _note(found: BlockRatio, kind: str, group: int) -> str | None:
     if n < MIN_VOICES:
         return f"no interval for wer: {n} {kind}{'' if n == 1 else 's'} of {MIN_VOICES}"
     return f"no interval for wer: no errors in {n} {kind}s"
-
-
-def _values(frame: pd.DataFrame, name: str) -> Floats:
-    """A column as floats, NaN where it is missing."""
-    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)

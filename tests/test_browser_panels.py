@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 import pytest
+from hostile_cells import CANARY, HOSTILE
 
 pytestmark = pytest.mark.browser
 
@@ -139,63 +140,61 @@ def test_plan_run_cancel_resume_read_report(lab):
     _look_at_report(lab)
 
 
-def _look_at_report(lab):
-    """The report opens from the disk, raises nothing and fetches nothing."""
+def _look_at_report(lab, name="report.html"):
+    """The report opens from the disk, raises nothing, fetches nothing and runs nothing that came from data."""
     errors, fetched = [], []
     page = lab.page.context.new_page()
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: fetched.append(request.url))
-    page.goto((lab.folder / "report.html").as_uri())
-    page.screenshot(path=lab.shots / "report.png")
+    page.goto((lab.folder / name).as_uri())
+    page.screenshot(path=lab.shots / f"{name.removesuffix('.html')}.png")
+    _assert_nothing_ran(page, "body")
     page.close()
     assert errors == []
     assert [url for url in fetched if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
-def test_nothing_that_comes_from_data_is_executed(lab):
-    """Hostile words as script names, transcripts, settings, file names and errors, in every panel."""
-    marks = "document.documentElement.setAttribute('data-hacked', '1')"
-    evil = [
-        f"<script>{marks}</script>",
-        f'<img src=x onerror="{marks}">',
-        f'"><svg onload="{marks}">',
-        f"</pre></style><iframe srcdoc='<script>parent.{marks}</script>'>",
-        f'<details open ontoggle="{marks}">',
-        "$\\\\href{javascript:1}{x}$",
-    ]
-    cells = [
-        f"import dataclasses, realtime_lab as rl\nevil = {evil!r}",
-        "said = rl.load_scripts('orders')[0]\n"
-        "turn = dataclasses.replace(said.turns[0], text=' '.join(evil), speaker=evil[0])\n"
-        "script = dataclasses.replace(said, id=' '.join(evil), turns=(turn,), set_name=evil[1])\n"
-        "rl.explore(script)",
-        "panel = rl.ConfigPanel(rl.SessionConfig(instructions=' '.join(evil), turn_detection=rl.ServerVad()))\n"
-        "for word in evil:\n    panel.rows['max_output_tokens'].control.set_state({'value': word})\npanel",
-        "sweep = rl.SweepPanel(None, [script], space={word: [word] for word in evil})\nsweep",
-        "def start(*where, **more):\n    raise rl.errors.StudyError(' '.join(evil))\n"
-        "good = rl.SweepPlan(rl.SessionConfig(), {'silence_duration_ms': [200]}, 'orders')\n"
-        "run = rl.RunPanel(good, start=start)\nrun.run.click()\nrun.wait(5)\nrun",
-        "rl.AudioPanel(script)",
-        "import msgspec\nfrom realtime_lab.protocol import events as ev\n"
-        "from realtime_lab.recording import RecordedEvent\n"
-        "heard = rl.run_session(rl.SessionConfig(turn_detection=rl.ServerVad(), instructions=' '.join(evil)), said)\n"
-        "more = [RecordedEvent(900.0, 'server', ev.UnknownEvent(type=word, raw=b'{}')) for word in evil]\n"
-        "header = msgspec.structs.replace(heard.header, script_id=evil[0], condition=evil[1], target=evil[2],\n"
-        "                                 failure=evil[3], engine={evil[4]: evil[1]})\n"
-        "heard = msgspec.structs.replace(heard, header=header, events=(*heard.events[:3], *more, *heard.events[3:]))\n"
-        "rl.SessionView(heard)",
-    ]
-    with lab.notebook("hostile", *cells) as page:
+def _assert_nothing_ran(page, inside):
+    """No payload marked the page, and none became an element or a handler."""
+    assert page.title() != "pwned" and page.locator("#pwned").count() == 0
+    tags = "script iframe object embed form base meta link video marquee math img[src=x] input[autofocus]".split()
+    handlers = [f"[on{name}]" for name in "error load toggle focus start mouseover".split()]
+    found = page.evaluate(
+        "([inside, wanted]) => [...document.querySelectorAll(inside)]"
+        ".flatMap(part => [...part.querySelectorAll(wanted)].map(one => one.outerHTML.slice(0, 200)))",
+        [inside, ",".join([*tags, *handlers])],
+    )
+    assert found == []
+
+
+PANELS = "explore audio-panel config-panel sweep-panel run-panel results-panel session-view lab".split()
+
+
+def test_nothing_that_comes_from_data_is_executed_and_no_key_stays(lab, root):
+    """Forty payloads in eight places, in every panel, repr and report; a key typed into a panel is nowhere."""
+    first = HOSTILE[0].replace("TESTS", repr(str(root / "tests")))
+    with lab.notebook("hostile", first, *HOSTILE[1:]) as page:
+        page.wait_for_selector(".rl-lab .rl-results-panel", state="attached", timeout=120_000)
+        lab.check()
+        for name in PANELS:
+            page.wait_for_selector(f".rl-{name}", state="attached")
         page.wait_for_selector(".rl-run-panel .rl-error")
         page.wait_for_selector(".rl-axes .rl-wrong")
-        page.wait_for_timeout(500)
-        assert page.evaluate("() => document.documentElement.getAttribute('data-hacked')") is None
-        assert page.locator(".rl-panel iframe, .rl-panel script, .rl-panel img[src='x']").count() == 0
-        page.wait_for_selector(".rl-session-view .rl-event", state="attached")
+        page.wait_for_selector(".rl-results-panel .rl-session-view audio", state="attached", timeout=60_000)
         page.wait_for_selector(".rl-audio-panel audio", state="attached")
-        assert page.evaluate("() => document.documentElement.getAttribute('data-hacked')") is None
-        lab.shoot("hostile", ".rl-sweep-panel")
-        lab.shoot("hostile_session", ".rl-session-view")
+        assert page.locator(".jp-OutputArea-output").count() >= len(HOSTILE)
+        _assert_nothing_ran(page, ".jp-OutputArea-output")
+        page.locator(".rl-sweep-panel .rl-target-kind select").first.select_option(label="OpenAI")
+        fill(page, ".rl-sweep-panel .rl-target-api-key-env input", CANARY)
+        page.wait_for_function("() => document.querySelector('.rl-api_key_env-row').innerText.includes('forgotten')")
+        state = "ipywidgets.Widget.get_manager_state(drop_defaults=False)"
+        looks = f"print(os.environ['TEAM_API_KEY'] in str({state}), len(str({state})) > 100_000)"
+        assert lab.run(looks) == "False True\n"
+        page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+        typed = page.evaluate("() => [...document.querySelectorAll('input,textarea')].map(part => part.value).join()")
+        written = b"".join(path.read_bytes() for path in lab.folder.rglob("*") if path.is_file())
+        assert CANARY not in page.content() + typed and CANARY.encode() not in written
+        _look_at_report(lab, "hostile.html")
 
 
 _FOLLOWED = """() => {

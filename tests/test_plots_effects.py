@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from choice_frames import turns_frame
+from matplotlib.colors import to_rgb
 from test_analysis_grid import crossed
 
 from realtime_lab.analysis.effects import main_effects
 from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.plots.effects_axes import draw_effects, effects_info, interactions, interactions_info
+from realtime_lab.plots.heatmap_axes import HeatmapCell, draw_heatmap
 from realtime_lab.plots.levels_axes import draw_levels, levels, levels_info
 from realtime_lab.plots.style import new_axes
 
@@ -31,6 +33,15 @@ def test_an_interaction_that_is_there_is_marked_and_none_else():
     assert ("700", "0.7") in marked and all(cell.around for cell in info.cells)
     assert sum(bool(cell.marks) for cell in interactions_info(crossed()).cells) <= 1
     interactions(crossed())
+
+
+def test_equal_interactions_of_either_sign_are_equally_dark_in_other_colours():
+    cells = (HeatmapCell(0, 0, 30.0, "+30", "", ()), HeatmapCell(0, 1, -30.0, "-30", "", ()))
+    cells += (HeatmapCell(0, 2, 0.0, "0", "", ()),)
+    info = interactions_info(crossed())._replace(columns=("1", "2", "3"), rows=("1",), cells=cells)
+    above, below, none = (to_rgb(patch.get_facecolor()) for patch in draw_heatmap(info, new_axes(6, 3)).patches)
+    assert info.signed and above[0] > above[2] and below[2] > below[0]
+    assert min(none) > 0.9 and max(none) - min(none) < 0.02
 
 
 def test_levels_are_the_means_of_the_effects_in_each_condition_and_their_bars_hold_the_mean_of_all():

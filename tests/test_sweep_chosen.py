@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -129,6 +130,8 @@ def test_two_studies_are_compared_on_the_settings_they_share():
     assert sorted(found.frame["silence_duration_ms"].unique()) == [300, 500]
     assert found.order is None
     assert "on 2 shared settings" in found.sentence
+    shown = found._repr_html_()
+    assert found.sentence in html.unescape(shown) and shown.count("<tr>") == 1 + len(found.frame)
     assert found.first != found.second
 
 

@@ -53,6 +53,8 @@ def test_every_frame_has_the_same_cost(study):
     for row in trials.to_dict("records"):
         assert row["usd"] == pytest.approx(by_trial[row["trial"]] + row["transcription_usd"])
     assert summary["usd"].sum() == pytest.approx(trials["usd"].sum())
+    minutes = summary["usd"] / summary["usd_per_minute"]
+    assert minutes.sum() == pytest.approx(trials["audio_s"].sum() / 60)
 
 
 def test_a_response_costs_what_its_tokens_do(study):

@@ -34,7 +34,7 @@ from realtime_lab.analysis.choice_words import amount, interval, is_rate, label_
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL
 from realtime_lab.errors import RealtimeLabError
 
-__all__ = ["COMPARED", "Comparison", "compare_frames"]
+__all__ = ["COMPARED", "Comparison", "compare_frames", "comparison_html"]
 
 COMPARED = (
     "cutoff_rate",
@@ -89,13 +89,7 @@ class Comparison:
         return f"<Comparison: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        columns = ("condition", "metric", "first", "second", "difference", "interval", "turns")
-        head = "".join(f'<th style="text-align:left">{name}</th>' for name in columns)
-        body = "".join(_html_row(row) for row in self.rows())
-        return (
-            f'<details open class="rl-comparison"><summary>{html.escape(self.second)}, against '
-            f"{html.escape(self.first)}</summary><table><tr>{head}</tr>{body}</table></details>"
-        )
+        return comparison_html(f"{self.second}, against {self.first}", self.rows())
 
 
 def _clause(name: str, row: Mapping[Any, Any]) -> str:
@@ -107,9 +101,27 @@ def _clause(name: str, row: Mapping[Any, Any]) -> str:
     return f"{both} ({change}, {around})" if around else f"{both} ({change}, no interval: {row['note']})"
 
 
-def _html_row(row: Mapping[Any, Any]) -> str:
+def comparison_html(title: str, rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ()) -> str:
+    """Rows of a comparison as a folding table.
+
+    Args:
+        title: What it is, in words.
+        rows: Rows of `Comparison.frame`, None where there is nothing.
+        settings: Further columns of theirs, which stand first.
+    """
+    columns = (*settings, "condition", "metric", "first", "second", "difference", "interval", "turns")
+    head = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in columns)
+    body = "".join(_html_row(row, settings) for row in rows)
+    return (
+        f'<details open class="rl-comparison"><summary>{html.escape(title)}</summary>'
+        f"<table><tr>{head}</tr>{body}</table></details>"
+    )
+
+
+def _html_row(row: Mapping[str, Any], settings: Sequence[str]) -> str:
     name = str(row["metric"])
     texts = [
+        *(setting_words({"": row[setting]}).strip() for setting in settings),
         str(row["condition"]),
         label_of(name),
         amount(name, row["first"]),
@@ -118,7 +130,8 @@ def _html_row(row: Mapping[Any, Any]) -> str:
         interval(name, row["difference_low"], row["difference_high"], signed=True) or str(row["note"]),
         f"{row['n_turns']:,}",
     ]
-    return f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in texts)}</tr>"
+    cells = "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in texts)
+    return f"<tr>{cells}</tr>"
 
 
 def compare_frames(

@@ -26,7 +26,16 @@ from realtime_lab.analysis.columns import METRICS_VERSION, setting_names
 from realtime_lab.analysis.grouping import Groups
 from realtime_lab.analysis.shares import Shares, float_cells, int_cells
 from realtime_lab.analysis.stats import CONFIDENCE, wilson_bounds
-from realtime_lab.analysis.summary_columns import COUNTS, QUANTILES, RATE_COUNTS, RATES, TOKEN_SUMS, TRUNCATED, USD
+from realtime_lab.analysis.summary_columns import (
+    COUNTS,
+    QUANTILES,
+    RATE_COUNTS,
+    RATES,
+    TOKEN_SUMS,
+    TRUNCATED,
+    USD,
+    USD_PER_MINUTE,
+)
 from realtime_lab.analysis.summary_quantiles import quantile_columns
 from realtime_lab.analysis.summary_responses import Responses
 from realtime_lab.analysis.summary_transcription import TRANSCRIPTION, Transcripts
@@ -78,7 +87,9 @@ def summary(
         said = Responses(turns, groups.codes, responses, groups.codes_of(responses), groups.count)
         data |= _response_columns(said, names, confidence)
     if trials is not None:
-        data[USD.name] = float_cells(_usd(trials, groups))
+        spent, seconds = (_of_complete(trials, name, groups) for name in ("usd", "audio_s"))
+        data[USD.name] = float_cells(spent)
+        data[USD_PER_MINUTE.name] = float_cells(spent / np.where(seconds > 0, seconds / 60.0, np.nan))
     data |= quantile_columns(turns, groups, speech, tuple(quantiles), confidence)
     data |= _transcription_columns(turns, shares.decided, groups, confidence)
     data["metrics_version"] = int_cells(np.full(groups.count, METRICS_VERSION))
@@ -116,14 +127,14 @@ def _effects(shares: Shares, speech: Speech) -> dict[str, NDArray[np.float64]]:
     return effects
 
 
-def _usd(trials: pd.DataFrame, groups: Groups) -> NDArray[np.float64]:
-    """What the complete trials of each group cost."""
-    if any(name not in trials.columns for name in groups.by):
+def _of_complete(trials: pd.DataFrame, name: str, groups: Groups) -> NDArray[np.float64]:
+    """A column of the complete trials, added up by group."""
+    if any(key not in trials.columns for key in groups.by):
         return np.full(groups.count, np.nan)
     complete = trials[(trials["state"] == "complete").fillna(False)]
     codes = groups.codes_of(complete)
-    usd = complete["usd"].to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.bincount(codes[codes >= 0], weights=usd[codes >= 0], minlength=groups.count).astype(np.float64)
+    values = complete[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.bincount(codes[codes >= 0], weights=values[codes >= 0], minlength=groups.count).astype(np.float64)
 
 
 def _rate_columns(

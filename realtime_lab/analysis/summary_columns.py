@@ -19,6 +19,7 @@ __all__ = [
     "TOKEN_SUMS",
     "TRUNCATED",
     "USD",
+    "USD_PER_MINUTE",
     "quantile_name",
     "sample_size",
 ]
@@ -69,6 +70,9 @@ RATE_COUNTS: Mapping[str, tuple[str, str]] = {
 """Numerator and denominator of each rate."""
 USD = Column(
     "usd", "float", "USD of the group's sessions by the price table; null when one is not known", "USD", "", True
+)
+USD_PER_MINUTE = Column(
+    "usd_per_minute", "float", "that, over minutes of audio sent to the server", "USD", "cost per minute", True
 )
 
 PER_TURN = (
@@ -136,7 +140,7 @@ def _declared() -> tuple[Column, ...]:
         *((metric, QUANTILES) for metric in LATENCY_METRICS),
         *((metric, MEDIAN) for metric in OTHER_METRICS),
     ]
-    columns = [*COUNTS, *_rate_docs(), *tokens, *_per_turn_docs(), USD]
+    columns = [*COUNTS, *_rate_docs(), *tokens, *_per_turn_docs(), USD, USD_PER_MINUTE]
     columns += [column for metric, quantiles in metrics for column in _metric_docs(metric, quantiles)]
     columns.append(Column("note", "str", "which quantiles have too few turns"))
     columns += TRANSCRIPTION

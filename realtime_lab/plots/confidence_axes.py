@@ -125,7 +125,7 @@ def draw_risk_coverage(info: RiskInfo, ax: Axes) -> Axes:
     ax.set_xlim(0.0, 1.0)
     ax.set_ylim(0.0, max(0.02, min(1.0, highest * 1.08)))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     _label(ax, "words kept, surest first", "of these, wrong")
     _legend(ax, [curve.legend for curve in info.curves], info.not_drawn or "Dotted: words left out at random.")
     return ax

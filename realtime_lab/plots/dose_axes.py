@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from realtime_lab.analysis.choice_words import column_of, is_rate, label_of, setting_words
 from realtime_lab.analysis.dose import Dose, dose_response
@@ -121,7 +122,10 @@ def draw_dose(info: DoseInfo, ax: Axes) -> Axes:
     if len(info.points) < 2:
         ax.text(0.5, 0.6, "No turn has two values to compare", transform=ax.transAxes, ha="center", color=INK)
     ax.set_xticks(places)
-    change = f"change of {info.label}" + (" (share)" if is_rate(info.label.replace(" ", "_")) else "")
+    change = f"change of {info.label}"
+    if is_rate(info.label.replace(" ", "_")):
+        change += " (points)"
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     show_literally(
         *ax.set_xticklabels([plain(point.label, 18) for point in info.points]),
         ax.set_xlabel(plain(info.setting), color=INK, fontsize=9.5),

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from realtime_lab.analysis.choice_groups import plain_row
-from realtime_lab.analysis.choice_words import amount, column_of, interval, label_of, setting_words
+from realtime_lab.analysis.choice_words import amount, column_of, interval, is_rate, label_of, setting_words
 from realtime_lab.analysis.effects import interaction, main_effects
 from realtime_lab.analysis.grid import grid_of
 from realtime_lab.analysis.source import HasFrames
@@ -106,7 +107,9 @@ def draw_effects(info: EffectsInfo, ax: Axes) -> Axes:
     if not info.points:
         ax.text(0.5, 0.5, "No setting has two values to compare", transform=ax.transAxes, ha="center", color=INK)
     entry = column_of(info.metric)
-    unit = f" ({entry.unit})" if entry is not None and entry.unit else ""
+    unit = " (points)" if is_rate(info.metric) else f" ({entry.unit})" if entry is not None and entry.unit else ""
+    if is_rate(info.metric):
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     title = "; ".join(filter(None, (f"Each value against the mean of all, {info.condition}", *info.notes)))
     ax.set_yticks(places)
     show_literally(
@@ -178,7 +181,7 @@ def interactions_info(
         for row in rows
     )
     words = [tuple(setting_words({"": value}).strip() for value in values) for values in (columns, sides)]
-    return HeatmapInfo(metric, x, y, words[0], words[1], cells, grid.condition, "beyond the sum of both effects")
+    return HeatmapInfo(metric, x, y, words[0], words[1], cells, grid.condition, "beyond the sum of both effects", True)
 
 
 def _apart(low: float | None, high: float | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.patches import Rectangle
 
 from realtime_lab.analysis.choice_groups import in_condition, of_setting, plain_cell, plain_row
@@ -22,6 +22,7 @@ from realtime_lab.plots.style import INK, new_axes, plain, show_literally
 __all__ = ["HeatmapCell", "HeatmapInfo", "draw_heatmap", "heatmap", "heatmap_info"]
 
 _COLOURS = LinearSegmentedColormap.from_list("rl", ["#eef4fa", "#a9c8e6", "#4f8cc4", "#1c4f8a"])
+_SIGNED = LinearSegmentedColormap.from_list("rl_signed", ["#1f5fa8", "#a9c8e6", "#f4f5f6", "#f0b896", "#c2531f"])
 _NOTHING = "#d9dde1"
 _LABEL_CHARACTERS = 18
 
@@ -66,6 +67,8 @@ class HeatmapInfo(NamedTuple):
     condition: str
     at: str
     """Values of the other settings, in words."""
+    signed: bool = False
+    """Whether values lie on both sides of 0: blue below, orange above, and the same shade equally far from it."""
 
     @property
     def title(self) -> str:
@@ -201,12 +204,15 @@ def _cell(
 
 
 def draw_heatmap(info: HeatmapInfo, ax: Axes) -> Axes:
-    """Draw what `heatmap_info` gathered; the darker, the higher."""
+    """Draw what `heatmap_info` gathered; the darker, the higher, or the further from 0 where it is signed."""
     finite = [cell.value for cell in info.cells if cell.value is not None and math.isfinite(cell.value)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
+    if info.signed:
+        low, high = min(low, -high), max(high, -low)
+    colours = _SIGNED if info.signed else _COLOURS
     texts = []
     for cell in info.cells:
-        colour = _colour(cell.value, low, high)
+        colour = _colour(colours, cell.value, low, high)
         ax.add_patch(Rectangle((cell.column + 0.02, cell.row + 0.03), 0.96, 0.94, facecolor=colour, edgecolor="none"))
         ink = "#fdfdfd" if _is_dark(colour) else "#1b2127"
         middle = cell.column + 0.5
@@ -244,11 +250,11 @@ def _draw_axes(info: HeatmapInfo, ax: Axes) -> None:
     ax.tick_params(length=0, labelcolor=INK, labelsize=9)
 
 
-def _colour(value: float | None, low: float, high: float) -> str:
+def _colour(colours: Colormap, value: float | None, low: float, high: float) -> str:
     if value is None:
         return _NOTHING
     share = 1.0 if math.isinf(value) else 0.0 if high <= low else (value - low) / (high - low)
-    red, green, blue, _ = _COLOURS(share)
+    red, green, blue, _ = colours(share)
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 

@@ -156,7 +156,7 @@ def draw_levels(info: LevelsInfo, ax: Axes, *, named: bool = True) -> Axes:
     ax.set_ylim(places[-1] + 0.6, -0.6)
     ax.set_yticks(places)
     if is_rate(info.metric):
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     labels = [plain(setting_words({name: value}), _LABEL_CHARACTERS) if named else "" for name, value in info.rows]
     caption = "\n".join((_CAPTION, *(plain(note, 100) for note in info.notes)))
     show_literally(

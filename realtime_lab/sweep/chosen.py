@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from realtime_lab.analysis.choice import choose
-from realtime_lab.analysis.choice_compare import Comparison, compare_frames, names_of
+from realtime_lab.analysis.choice_compare import Comparison, compare_frames, comparison_html, names_of
 from realtime_lab.analysis.choice_groups import plain_cell, plain_row
 from realtime_lab.analysis.choice_values import Best, Rival
 from realtime_lab.analysis.choice_worst import worst_turns
@@ -175,6 +175,10 @@ class StudyComparison:
 
     def __repr__(self) -> str:
         return f"<StudyComparison: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        settings = list(self.frame.columns[: list(self.frame.columns).index("condition")])
+        return comparison_html(self.sentence, [plain_row(row) for row in self.frame.to_dict("records")], settings)
 
 
 def compare(first: Studied, second: Studied, seed: int = 0) -> StudyComparison:

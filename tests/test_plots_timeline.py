@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 from sessions import spoken_script, tone_stage
 
-from realtime_lab.audio import clean
+from realtime_lab.audio import clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import RecordingError
 from realtime_lab.plots import timeline, timeline_info
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import Header, RecordedEvent, Recording
-from realtime_lab.session import run_session
+from realtime_lab.session import mocked, run_session
 from realtime_lab.session.replay_audio import AudioReplay
 
 SCRIPT = spoken_script("one two", "three")
@@ -48,6 +51,16 @@ def test_reference_detected_speech_answers_and_events_of_the_whole_session(sessi
     assert info.played_ms and info.played_ms == tuple(sorted(info.played_ms))
     assert {value for _, value in info.probability} == {0.0, 1.0}
     assert max(info.caller.high) > 0.2 and max(info.answer.high) > 0.1
+
+
+def test_the_plan_is_enough_to_find_the_sound(session):
+    whole = load_scripts("orders")[1]
+    script = replace(whole, turns=whole.turns[:1])
+    held = run_session(SessionConfig(model="m", turn_detection=ServerVad()), script, mocked(transcriber="simulated"))
+    plan = SimpleNamespace(scripts=[script], conditions=[clean()])
+    assert timeline_info(held, plan) == timeline_info(held, AudioReplay(held, script, clean()))
+    with pytest.raises(RecordingError, match="not in its plan"):
+        timeline_info(session, plan)
 
 
 def test_one_turn_is_a_window_of_it(session, replay):

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from realtime_lab.plots.style import GREY, INK, LIGHT, new_axes, plain, show_literally
 from realtime_lab.plots.timeline_data import Envelope, TimelineInfo, timeline_info
 from realtime_lab.recording.events import Recording
-from realtime_lab.session.replay_audio import AudioReplay
+from realtime_lab.session.replay_audio import AudioReplay, Scripted
 
 __all__ = ["draw_timeline", "timeline"]
 
@@ -35,7 +35,7 @@ _MOST_KINDS = 9
 
 def timeline(
     recording: Recording,
-    replay: AudioReplay | None = None,
+    replay: AudioReplay | Scripted | None = None,
     ax: Axes | None = None,
     *,
     turn: int | None = None,
@@ -45,7 +45,7 @@ def timeline(
 
     Args:
         recording: The session.
-        replay: Its sound; None: without waveforms and without the detector's probabilities.
+        replay: Its sound, or the plan it is of; None: without waveforms and without the detector's probabilities.
         ax: Where to draw; None: a new figure.
         turn: One turn and its answer; None: the whole session.
         max_answer_ms: How much of that answer is shown at most.
@@ -54,7 +54,7 @@ def timeline(
         The axes.
 
     Raises:
-        RecordingError: If there is no such turn, or the log has no clocks.
+        RecordingError: If there is no such turn, the log has no clocks, or the plan does not have its script.
     """
     info = timeline_info(recording, replay, turn, max_answer_ms)
     return draw_timeline(info, new_axes(10.0, 4.4) if ax is None else ax)

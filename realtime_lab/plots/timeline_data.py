@@ -15,7 +15,7 @@ from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, Interval
 from realtime_lab.errors import RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import Recording
-from realtime_lab.session.replay_audio import AudioReplay, played_pieces, turn_window
+from realtime_lab.session.replay_audio import AudioReplay, Scripted, find_script, played_pieces, turn_window
 
 __all__ = ["DetectedSpeech", "Envelope", "TimelineEvent", "TimelineInfo", "timeline_info"]
 
@@ -76,21 +76,26 @@ class TimelineInfo(NamedTuple):
 
 
 def timeline_info(
-    recording: Recording, replay: AudioReplay | None = None, turn: int | None = None, max_answer_ms: float = math.inf
+    recording: Recording,
+    replay: AudioReplay | Scripted | None = None,
+    turn: int | None = None,
+    max_answer_ms: float = math.inf,
 ) -> TimelineInfo:
     """Gather what a timeline shows.
 
     Args:
         recording: The session.
-        replay: Its sound; None: without waveforms and without the detector's probabilities.
+        replay: Its sound, or the plan it is of; None: without waveforms and without the detector's probabilities.
         turn: One turn and its answer; None: the whole session.
         max_answer_ms: How much of that answer is shown at most.
 
     Raises:
-        RecordingError: If there is no such turn, or the log has no clocks.
+        RecordingError: If there is no such turn, the log has no clocks, or the plan does not have its script.
     """
     if any(entry.t_ms is None for entry in recording.events):
         raise RecordingError("this log does not say when its events were received, so it has no timeline")
+    if replay is not None and not isinstance(replay, AudioReplay):
+        replay = AudioReplay(recording, *find_script(replay, recording))
     window = Interval(0.0, recording.audio_ms) if turn is None else turn_window(recording, turn, max_answer_ms)
     this = next((entry for entry in recording.reference if entry.index == turn), None)
     header = recording.header

@@ -47,6 +47,13 @@ def test_a_trial_is_named_by_number_key_or_itself(study):
     assert all(np.array_equal(found[0].samples, other.samples) for other in found[1:])
 
 
+def test_a_row_of_the_worst_turns_says_which_turn(study):
+    row = study.worst(1).iloc[0]
+    assert np.array_equal(rl.listen(study, row).samples, rl.listen(study, row["trial"], int(row["turn"])).samples)
+    with pytest.raises(RecordingError, match="worst"):
+        rl.listen(study, 0)
+
+
 def test_what_is_not_there_is_one_clear_error(study):
     with pytest.raises(RecordingError, match="turn 99"):
         rl.listen(study, 0, 99)

@@ -9,16 +9,18 @@ import math
 import wave
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ
-from realtime_lab.errors import AudioError
+from realtime_lab.errors import AudioError, RecordingError
 from realtime_lab.session.replay_audio import AudioReplay, Scripted, find_script, turn_window
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from realtime_lab.audio import Condition, Script
     from realtime_lab.recording import Recording
     from realtime_lab.sweep import Trial
@@ -117,12 +119,13 @@ class Listening:
         )
 
 
-def listen(study: Recorded, trial: str | int | Trial, turn: int) -> Listening:
+def listen(study: Recorded, trial: str | int | Trial | pd.Series[Any], turn: int | None = None) -> Listening:
     """One turn of one session as it was heard, the answer to it included.
 
     Args:
         study: The study.
-        trial: A trial's key or the beginning of it, its number in the plan, or a Trial.
+        trial: A trial's key or the beginning of it, its number in the plan, or a Trial; or a row of `study.worst()` or
+            of the turns, which says the turn too.
         turn: Position of the turn in its script, from 0.
 
     Returns:
@@ -130,12 +133,22 @@ def listen(study: Recorded, trial: str | int | Trial, turn: int) -> Listening:
 
     Raises:
         StudyError: If there is no such trial, or it has no recording.
-        RecordingError: If it has no such turn.
+        RecordingError: If it has no such turn, or no turn is given.
         ScriptError: If recordings of one's own are neither on this machine nor in the study.
         AudioError: If the clips cannot be read.
     """
-    recording = study.recording(trial)
-    return hear(AudioReplay(recording, *said_in(study, recording)), turn)
+    named: tuple[Any, int] = _named(trial) if turn is None else (trial, turn)
+    which, place = named
+    recording = study.recording(which)
+    return hear(AudioReplay(recording, *said_in(study, recording)), place)
+
+
+def _named(row: Any) -> tuple[Any, int]:
+    """The trial and the turn that a row of a frame is about."""
+    try:
+        return str(row["trial"]), int(row["turn"])
+    except (TypeError, KeyError, IndexError, ValueError):
+        raise RecordingError("turn = None: give its position, or a row of worst() for the trial") from None
 
 
 def said_in(study: Recorded, recording: Recording) -> tuple[Script, Condition]:

@@ -81,6 +81,18 @@ def serving(kind=RealtimeServer, **options):
         yield server
 
 
+def undisturbed(hold, tries=6):
+    """What `hold` recorded, the first time that the session's own bounds do not flag it: a busy machine disturbs time.
+
+    The last one is given back as it is, so a session that is always flagged is looked at all the same.
+    """
+    for _ in range(tries):
+        recording = hold()
+        if not recording.header.tainted:
+            break
+    return recording
+
+
 @contextmanager
 def client(server, path="/v1/realtime?model=gpt-realtime", **options):
     """A WebSocket to `server`."""

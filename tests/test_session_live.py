@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import pickle
 import socket
 import threading
@@ -9,7 +12,7 @@ import time
 from itertools import groupby, pairwise
 
 import pytest
-from live_servers import QUICK, ToneServer, serving
+from live_servers import QUICK, ToneServer, serving, undisturbed
 from sessions import spoken_script, tone_stage
 
 from realtime_lab import background
@@ -20,6 +23,7 @@ from realtime_lab.protocol import check_order, event_type
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import recording_from_bytes, recording_to_bytes
 from realtime_lab.session import azure, live, mocked, openai, run_session
+from realtime_lab.session.live_wire import open_wire
 
 SHORT = ((0, 10),)
 HELD = ((0, 6), (15, 21))
@@ -56,7 +60,7 @@ def test_a_live_session_is_the_mocked_one_of_the_same_seed(sent_as):
     script = spoken_script("hello there")
     stage = tone_stage(script, SHORT)
     with serving(ToneServer, seed=11) as server:
-        over_socket = run_session(asked, script, local(server), seed=11, stage=stage)
+        over_socket = undisturbed(lambda: run_session(asked, script, local(server), seed=11, stage=stage))
     virtual = run_session(asked, script, mocked(QUICK), seed=11, stage=stage)
     assert over_socket.header.outcome == "complete"
     assert story(over_socket) == story(virtual)
@@ -69,7 +73,7 @@ def test_every_turn_of_a_long_script_hears_the_same_relative_to_its_own_start():
     script = spoken_script("one two", "three", "four five", gap_ms=300.0)
     stage = tone_stage(script, HELD, SHORT, HELD)
     with serving(ToneServer, seed=4) as server:
-        over_socket = run_session(config(200), script, local(server), seed=4, stage=stage)
+        over_socket = undisturbed(lambda: run_session(config(200), script, local(server), seed=4, stage=stage))
     virtual = run_session(config(200), script, mocked(QUICK), seed=4, stage=stage)
 
     def by_turn(recording):
@@ -134,7 +138,7 @@ def test_a_fixed_script_is_played_as_it_was():
     object.__setattr__(script, "timing", "fixed")
     stage = tone_stage(script, SHORT, SHORT)
     with serving(ToneServer, seed=2) as server:
-        over_socket = run_session(config(), script, local(server), seed=2, stage=stage)
+        over_socket = undisturbed(lambda: run_session(config(), script, local(server), seed=2, stage=stage))
     virtual = run_session(config(), script, mocked(QUICK), seed=2, stage=stage)
     assert story(over_socket) == story(virtual)
 
@@ -293,3 +297,40 @@ def test_tracing_that_a_session_was_opened_with_is_not_sent_again(asked):
     (update,) = (entry.event for entry in recording.events if isinstance(entry.event, ev.SessionUpdate))
     assert "tracing" not in update.session
     assert recording.header.effective["tracing"] == OPENED
+
+
+@pytest.mark.parametrize("last_words", [b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", b""])
+def test_a_session_given_up_in_its_handshake_leaves_no_socket_and_no_complaint(last_words):
+    """Cancelled while the server thinks about it; what it says then, a refusal or a reset, is nobody's to hear."""
+    complaints = []
+
+    async def thoughtful(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await given_up.wait()
+        writer.write(last_words)
+        if not last_words:
+            writer.transport.abort()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        left.set()
+
+    async def scenario():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        async with await asyncio.start_server(thoughtful, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            opening = asyncio.create_task(open_wire(f"ws://127.0.0.1:{port}/", [], print, print))
+            await asked.wait()
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            given_up.set()
+            async with asyncio.timeout(5):
+                await left.wait()
+        del opening
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asked, given_up, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    asyncio.run(scenario())
+    assert complaints == []

@@ -11,7 +11,7 @@ import time
 from typing import get_args
 
 import pytest
-from live_servers import QUICK, LoudnessListener
+from live_servers import QUICK, LoudnessListener, undisturbed
 from sessions import spoken_script, tone_stage
 
 from realtime_lab.analysis.rows import session_rows
@@ -237,7 +237,7 @@ def test_a_delayed_link_changes_the_latency_by_the_delay_and_nothing_else():
         server = FaultServer(QUICK, same_seed=True, listen=lambda _: LoudnessListener())
         with held(server), held(TcpProxy(server.port, delay_ms=delay_ms)) as proxy:
             target = live(proxy.url, api_key_env=None)
-            recording = run_session(CONFIG, turns, target, stage=tone_stage(turns, SHORT))
+            recording = undisturbed(lambda: run_session(CONFIG, turns, target, stage=tone_stage(turns, SHORT)))
         return session_rows(recording).turns[0]["response_latency_ms"]
 
     assert latency(100.0) - latency(0.0) == pytest.approx(200.0, abs=60.0)

@@ -117,10 +117,12 @@ class LiveConnection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            if self._wire is not None:
-                await self._wire.close()
-            if self._over.done():
-                self._over.exception()  # seen, also where another fault came first
+            try:
+                if self._wire is not None:
+                    await self._wire.close()
+            finally:
+                if self._over.done():
+                    self._over.exception()  # seen, also where another fault came first
 
     @property
     def began(self) -> bool:

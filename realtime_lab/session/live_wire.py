@@ -102,6 +102,11 @@ class Wire(asyncio.Protocol):
             self.lost.set_result(None)
         self._fail(self._end_fault())
 
+    @property
+    def connected(self) -> bool:
+        """Whether there was a connection, open or not."""
+        return self._transport is not None
+
     # --- the session's side -------------------------------------------------------------------------------------
 
     def send(self, message: bytes) -> None:
@@ -128,7 +133,8 @@ class Wire(asyncio.Protocol):
     def abandon(self) -> None:
         """Drop the connection at once."""
         self._closing = True
-        self.opened.cancel()
+        if not self.opened.cancel() and not self.opened.cancelled():
+            self.opened.exception()  # seen, also where nobody waited for it any longer
         if self._transport is not None:
             self._transport.abort()
 
@@ -162,8 +168,8 @@ class Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         transport = self._transport
-        if transport is None:
-            return
+        if transport is None or transport.is_closing():
+            return  # asyncio logs what is written to a connection that is over
         for data in self._ws.data_to_send():
             if data:
                 transport.write(data)
@@ -220,23 +226,23 @@ async def open_wire(
     loop = asyncio.get_running_loop()
     port = parts.port or (443 if secure else 80)
     options: dict[str, Any] = {"ssl": ssl.create_default_context(), "server_hostname": parts.hostname} if secure else {}
-    wire: Wire | None = None
+    wire = Wire(url, headers, on_message, on_gone)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, wire = await loop.create_connection(
-                lambda: Wire(url, headers, on_message, on_gone), parts.hostname or "", port, **options
-            )
+            await loop.create_connection(lambda: wire, parts.hostname or "", port, **options)
             await asyncio.shield(wire.opened)
             return wire
     except TimeoutError:
-        name = "connect_timeout" if wire is None else "handshake_timeout"
+        name = "handshake_timeout" if wire.connected else "connect_timeout"
         fault = LiveFault(name, f"no answer within {CONNECT_TIMEOUT_S:g} s", again=True)
     except LiveFault as error:
         fault = error
     except OSError as error:
         fault = _connect_fault(error)
-    if wire is not None:
+    except asyncio.CancelledError:
         wire.abandon()
+        raise
+    wire.abandon()
     raise fault
 
 

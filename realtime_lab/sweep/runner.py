@@ -177,8 +177,9 @@ class SweepRun:
             while not self._dispatcher.over.wait(_LOOK_EVERY_S):
                 if display is not None:
                     display.show(self.progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             self.cancel()
+            _in_one_line(interrupt, f"KeyboardInterrupt: {self.progress}; the same call goes on from there")
             raise
         finally:
             if display is not None:
@@ -194,6 +195,11 @@ class SweepRun:
     def _warn_of_failures(self) -> None:
         for line in _left_over(self._dispatcher):
             warnings.warn(line, RuntimeWarning, stacklevel=3)
+
+
+def _in_one_line(interrupt: KeyboardInterrupt, line: str) -> None:
+    """What a notebook shows instead of every frame and its source, which would take longer than the cancelling."""
+    interrupt._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
 
 
 def _left_over(dispatcher: Dispatcher) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from sweep_fakes import database, instant, script, small_plan, undeclared
 
@@ -155,6 +157,40 @@ def test_compaction_leaves_a_damaged_batch_for_the_reader_to_name(store):
     with pytest.raises(StudyDamagedError, match=r"batch 1 \(trials\)"):
         Study(store).trials_df()
     assert len(Study(store).turns_df()) == 4
+
+
+def test_batches_that_are_compressed_by_column_are_read_as_ever(store, tmp_path):
+    numbers = list(range(4))
+    older, newer = filled(store, numbers), filled(tmp_path / "new.sqlite", numbers)
+    with database(older) as db:
+        for number, data in db.execute("SELECT id, data FROM batches").fetchall():
+            raw = pa.Codec("zstd").decompress(data[8:], decompressed_size=int.from_bytes(data[:8], "little"))
+            sink, table = pa.BufferOutputStream(), pa.ipc.open_stream(raw).read_all()
+            with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+                stream.write_table(table)
+            again = sink.getvalue().to_pybytes()
+            told = again, hashlib.sha256(again).hexdigest(), number
+            db.execute("UPDATE batches SET data = ?, sha256 = ? WHERE id = ?", told)
+    assert Study(older).turns_df().to_csv() == Study(newer).turns_df().to_csv()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ((1 << 40).to_bytes(8, "little") + b"x", r"claims to unpack to 1,099,511,627,776 bytes"),
+        ((1 << 20).to_bytes(8, "little") + b"no zstd frame", "cannot be unpacked"),
+        ((1).to_bytes(8, "little") + pa.Codec("zstd").compress(bytes(5000), asbytes=True), "cannot be unpacked"),
+        ((64).to_bytes(8, "little") + pa.Codec("zstd").compress(bytes(64), asbytes=True), "batch 1"),
+        (b"", "batch 1"),
+    ],
+)
+def test_a_batch_with_a_right_checksum_and_wrong_bytes_is_named(store, data, said):
+    filled(store, [0, 1], compact=False)
+    with database(store) as db:
+        db.execute("UPDATE batches SET data = ?, sha256 = ? WHERE id = 1", (data, hashlib.sha256(data).hexdigest()))
+    with pytest.raises(StudyDamagedError, match=said) as caught:
+        Study(store).trials_df()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(store):

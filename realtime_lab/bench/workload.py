@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
+from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.session import mocked
 from realtime_lab.sweep.content import study_content
 from realtime_lab.sweep.plan import SweepPlan, Trial
@@ -21,6 +23,8 @@ __all__ = ["BASE", "fill_study", "large_plan", "tasks_of"]
 BASE = SessionConfig(
     model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="gpt-4o-transcribe")
 )
+_SESSIONS = 4_200
+"""More than there are in a merged batch: `store.SMALL_BATCH_ROWS` turns, four of them a session."""
 _DATES = ("2026-01-01T00:00:00.000+00:00", "2026-01-01T00:00:01.000+00:00")
 
 
@@ -46,7 +50,10 @@ def large_plan(trials: int) -> SweepPlan:
 
 
 def fill_study(path: Path, plan: SweepPlan, at_once: int = 200) -> Iterator[int]:
-    """Write a study whose trials have the rows of real sessions, their times moved at random so that none are equal.
+    """Write a study whose trials have the rows of real sessions, dealt round and round, whatever the trial's script.
+
+    There are so many of them, from all over the plan, that no batch holds one twice: it would be packed as if it were
+    nothing.
 
     Args:
         path: The new study.
@@ -54,15 +61,15 @@ def fill_study(path: Path, plan: SweepPlan, at_once: int = 200) -> Iterator[int]
         at_once: Trials in one transaction.
 
     Yields:
-        How many trials have been committed so far.
+        How many trials have been committed so far; 0 when the sessions have been held.
     """
     trials = plan.trials
-    models = {task.script.id: run_trial(task) for task in tasks_of(plan, _one_per_script(trials), keep=False)}
-    draw = random.Random(1)
+    held = cycle(_sessions(plan))
     writer = StudyWriter.open(path, study_content(plan, mocked(), trials))
+    yield 0
     try:
         for start in range(0, len(trials), at_once):
-            batch = [_moved(models[trial.script_id], trial.index, draw) for trial in trials[start : start + at_once]]
+            batch = [replace(next(held), index=trial.index) for trial in trials[start : start + at_once]]
             writer.mark([result.index for result in batch], "running")
             writer.commit(batch, *_DATES)
             yield start + len(batch)
@@ -70,18 +77,12 @@ def fill_study(path: Path, plan: SweepPlan, at_once: int = 200) -> Iterator[int]
         writer.close()
 
 
-def _one_per_script(trials: Sequence[Trial]) -> list[Trial]:
-    return list({trial.script_id: trial for trial in trials}.values())
-
-
-def _moved(model: TrialResult, index: int, draw: random.Random) -> TrialResult:
-    later_ms = draw.random() * 50.0
-    rows = {
-        kind: [
-            {name: value + later_ms if name.endswith("_ms") and isinstance(value, float) else value for name, value in
-             row.items()}
-            for row in rows
-        ]
-        for kind, rows in model.rows.items()
-    }  # fmt: skip
-    return replace(model, index=index, rows=rows)
+def _sessions(plan: SweepPlan) -> list[TrialResult]:
+    """Real sessions of trials drawn from the plan."""
+    drawn = sorted(random.Random(1).sample(range(len(plan.trials)), min(_SESSIONS, len(plan.trials))))
+    tasks = tasks_of(plan, [plan.trials[number] for number in drawn], keep=False)
+    # Its rows have the same columns, and it is a hundred times as fast; by place, so that audio is made once.
+    target = mocked(transcriber=SIMULATED)
+    held = [run_trial(replace(task, target=target)) for task in tasks]
+    random.Random(2).shuffle(held)
+    return held

@@ -42,17 +42,17 @@ def billing_of(
         asked_models: The model that each setting asks for. It counts where the server's own word has no price, as
             with a deployment's name.
     """
-    models: list[Price | None] = []
-    transcription: list[TranscriptionPrice | None] = []
-    transcribes: list[bool] = []
+    found: dict[tuple[str | None, int], tuple[Price | None, TranscriptionPrice | None, bool]] = {}
     for key, setting in zip(trials["effective"], trials["setting"], strict=True):
-        session = effective.get(key, {}) if key is not None else {}
-        models.append(table.price(session.get("model")) or table.price(asked_models[setting]))
-        recogniser = _inner(session, "audio", "input", "transcription")
-        transcribes.append(isinstance(recogniser, dict))
-        name = recogniser.get("model") if isinstance(recogniser, dict) else None
-        transcription.append(table.transcription.get(name) if isinstance(name, str) else None)
-    return Billing(models, transcription, transcribes)
+        if (key, setting) not in found:
+            session = effective.get(key, {}) if key is not None else {}
+            model = table.price(session.get("model")) or table.price(asked_models[setting])
+            recogniser = _inner(session, "audio", "input", "transcription")
+            name = recogniser.get("model") if isinstance(recogniser, dict) else None
+            price = table.transcription.get(name) if isinstance(name, str) else None
+            found[key, setting] = model, price, isinstance(recogniser, dict)
+    each = [found[place] for place in zip(trials["effective"], trials["setting"], strict=True)]
+    return Billing([model for model, _, _ in each], [price for _, price, _ in each], [asked for _, _, asked in each])
 
 
 def asked_models(plan: Any, axes: Any, settings: Any) -> list[str | None]:
@@ -85,8 +85,7 @@ def responses_usd(rows: pa.Table, billing: Billing) -> Floats:
         rows: Stored rows of kind responses.
         billing: Of the study's trials.
     """
-    numbers = rows["trial_number"].to_numpy()
-    return _priced(rows, [billing.models[number] for number in numbers.tolist()], response_usd)
+    return _priced(rows, billing.models, response_usd)
 
 
 def trials_usd(trial_rows: pa.Table, response_rows: pa.Table, billing: Billing) -> tuple[Floats, Floats]:
@@ -100,8 +99,8 @@ def trials_usd(trial_rows: pa.Table, response_rows: pa.Table, billing: Billing) 
     count = len(billing.models)
     total, transcripts = np.full(count, np.nan), np.full(count, np.nan)
     numbers = trial_rows["trial_number"].to_numpy()
-    heard = _priced(trial_rows, [billing.transcription[number] for number in numbers.tolist()], transcription_usd)
-    silent = ~np.array([billing.transcribes[number] for number in numbers.tolist()], dtype=bool)
+    heard = _priced(trial_rows, billing.transcription, transcription_usd)
+    silent = ~np.array(billing.transcribes, dtype=bool)[numbers]
     transcripts[numbers] = np.where(silent, 0.0, heard)
     answers = np.bincount(
         response_rows["trial_number"].to_numpy(), weights=responses_usd(response_rows, billing), minlength=count
@@ -113,10 +112,17 @@ def trials_usd(trial_rows: pa.Table, response_rows: pa.Table, billing: Billing) 
 def _priced(
     table: pa.Table, prices: Sequence[Any], formula: Callable[[Any, Callable[[str], Floats]], Floats]
 ) -> Floats:
-    """Apply a formula to the rows of each price in turn."""
+    """Apply a formula to the rows of each price in turn; `prices` are of the trials."""
     found = np.full(table.num_rows, np.nan)
-    for price in {price for price in prices if price is not None}:
-        mask = np.array([one == price for one in prices], dtype=bool)
+    known: dict[Any, int] = {}
+    place = {id(None): -1}
+    for price in prices:
+        if id(price) not in place:  # hashing a price takes longer than asking which object it is
+            place[id(price)] = known.setdefault(price, len(known))
+    of_trial = np.array([place[id(price)] for price in prices], dtype=np.int64)
+    of_row = of_trial[table["trial_number"].to_numpy()]
+    for price, number in known.items():
+        mask = of_row == number
 
         def column(name: str, mask: NDArray[np.bool_] = mask) -> Floats:
             values: Floats = table[name].to_numpy().astype(np.float64)

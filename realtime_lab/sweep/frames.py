@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -127,10 +128,9 @@ def trials_frame(
     columns.append(("state", pa.array(trials["state"], pa.string())))
     columns.append(("tainted", pa.array([None if t is None else bool(t) for t in trials["tainted"]], pa.bool_())))
     columns.append(("error", pa.array(trials["error"], pa.string())))
-    place: list[int | None] = [None] * count
-    for row, number in enumerate(rows["trial_number"].to_pylist()):
-        place[number] = row
-    at = pa.array(place, pa.int64())
+    place = np.full(count, -1)
+    place[rows["trial_number"].to_numpy()] = np.arange(rows.num_rows)
+    at = pa.array(place, pa.int64(), mask=place < 0)
     columns += [(entry.name, rows[entry.name].combine_chunks().take(at)) for entry in KINDS["trials"]]
     costs = zip((TRIAL_USD, TRANSCRIPTION_USD), trials_usd(rows, responses, billing), strict=True)
     columns += [(entry.name, pa.array(usd, pa.float64(), from_pandas=True)) for entry, usd in costs]
@@ -148,7 +148,8 @@ def _effective_columns(
         except ConfigError:
             continue
     named = list(dict.fromkeys(key for key in hashes if key in known))
-    at = pa.array([None if key not in known else named.index(key) for key in hashes], pa.int64())
+    place = {key: number for number, key in enumerate(named)}
+    at = pa.array([None if key is None else place.get(key) for key in hashes], pa.int64())
     columns = []
     for field in FIELDS:
         values = [known[key].get(field.path) for key in named]

@@ -29,7 +29,7 @@ MAX_RECORDING_BYTES = 64 * 1024 * 1024
 
 EFFECTIVE_DIGITS = 16
 """Digits of a hash by which trials name their effective configuration."""
-CHECK_DIGITS = 32
+CHECK_DIGITS = 16
 """Digits of its hash that are kept of a recording that can be made again."""
 AGAIN = "again"
 """Codec of a mocked recording of which only the checksum is kept: its session can be held again."""

@@ -311,7 +311,7 @@ class StudyWriter:
                 continue
         if len(whole) < 2:
             return 0
-        batch = tables.batch(kind, tables.join([table for _, table in whole]))
+        batch = tables.batch(kind, tables.join([table for _, table in whole]), tables.HARD)
         with self._transaction():
             self._db.executemany("DELETE FROM batches WHERE id = ?", [(number,) for number, _ in whole])
             self._db.execute("INSERT INTO batches (kind, n, sha256, data) VALUES (?, ?, ?, ?)", batch)

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.choice_values import Best
     from realtime_lab.analysis.cost import PriceTable
     from realtime_lab.recording import Recording
-    from realtime_lab.sweep.costs import Billing
-    from realtime_lab.sweep.frames import SettingColumn
     from realtime_lab.sweep.plan import SweepPlan, Trial
+    from realtime_lab.sweep.study_frames import Keys, StudyFrames
 
 __all__ = ["Study"]
 
@@ -43,7 +42,7 @@ class Study:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         """The study file."""
-        self._known: tuple[tuple[str, int], tuple[dict[str, list[Any]], list[SettingColumn]]] | None = None
+        self._known: tuple[tuple[str, int], Keys] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -109,17 +108,11 @@ class Study:
         Args:
             prices: What `usd` is computed with, such as `rl.load_prices(path)`; None: the shipped price table.
         """
-        from realtime_lab.sweep.frames import trials_frame
-
-        with reading(self.path) as reader:
-            trials, settings = reader.trials(), self._settings(reader)
-            rows, effective = reader.rows("trials"), reader.effective()
-            responses, billing = reader.rows("responses"), self._billing(reader, prices)
-        return self._sound(lambda: trials_frame(rows, trials, settings, effective, billing, responses))
+        return self._frame(lambda frames: frames.trials(), prices, now=True)
 
     def turns_df(self) -> pd.DataFrame:
         """One row per reference turn of every complete trial, in plan order."""
-        return self._rows("turns")
+        return self._frame(lambda frames: frames.rows("turns"))
 
     def responses_df(self, prices: PriceTable | None = None) -> pd.DataFrame:
         """One row per response of every complete trial, in plan order.
@@ -127,16 +120,11 @@ class Study:
         Args:
             prices: What `usd` is computed with; None: the shipped price table.
         """
-        from realtime_lab.sweep.frames import rows_frame
-
-        with reading(self.path) as reader:
-            (trials, settings), rows = self._keys(reader), reader.rows("responses")
-            billing = self._billing(reader, prices)
-        return self._sound(lambda: rows_frame("responses", rows, trials, settings, billing))
+        return self._frame(lambda frames: frames.responses(), prices)
 
     def tokens_df(self) -> pd.DataFrame:
         """One row per transcription token that came with a log-probability, in plan order."""
-        return self._rows("tokens")
+        return self._frame(lambda frames: frames.rows("tokens"))
 
     def words_df(self) -> pd.DataFrame:
         """One row per word of every transcript, and per word of a reference that was not recognised, in plan order."""
@@ -190,8 +178,11 @@ class Study:
         """
         from realtime_lab.analysis.summary import summary
 
-        priced = {} if prices is None else {"prices": prices}
-        return summary(self.turns_df(), self.responses_df(**priced), trials=self.trials_df(**priced), by=by)
+        def three(frames: StudyFrames) -> tuple[pd.DataFrame, ...]:
+            return frames.rows("turns"), frames.responses(), frames.trials(effective=False)
+
+        turns, responses, trials = self._frame(three, prices, now=True)
+        return summary(turns, responses, trials=trials, by=by)
 
     def best(
         self,
@@ -374,33 +365,22 @@ class Study:
             f"{sum(states.values()):,} trials</summary><table>{cells}</table></details>"
         )
 
-    def _rows(self, kind: str) -> pd.DataFrame:
-        from realtime_lab.sweep.frames import rows_frame
+    def _frame(self, make: Callable[[StudyFrames], T], prices: PriceTable | None = None, now: bool = False) -> T:
+        """What `make` makes of the study's frames; `now` with the states that trials are in at this moment."""
+        from realtime_lab.sweep.study_frames import StudyFrames, read_keys
 
         with reading(self.path) as reader:
-            (trials, settings), rows = self._keys(reader), reader.rows(kind)
-        return self._sound(lambda: rows_frame(kind, rows, trials, settings))
+            keys = self._sound(lambda: read_keys(reader)) if now else self._keys(reader)
+            return self._sound(lambda: make(StudyFrames(reader, keys, prices)))
 
-    def _billing(self, reader: StudyReader, prices: PriceTable | None) -> Billing:
-        from realtime_lab.sweep.costs import asked_models, billing_of
-        from realtime_lab.sweep.prices import load_prices
-
-        told = [reader.json(name) for name in ("plan", "axes", "settings")]
-        (trials, _), effective, table = self._keys(reader), reader.effective(), prices or load_prices()
-        return self._sound(lambda: billing_of(table, trials, effective, asked_models(*told)))
-
-    def _keys(self, reader: StudyReader) -> tuple[dict[str, list[Any]], list[SettingColumn]]:
+    def _keys(self, reader: StudyReader) -> Keys:
         """Keys and settings of the trials, read again only when a result has come in since; states may be older."""
+        from realtime_lab.sweep.study_frames import read_keys
+
         version = reader.version()
         if self._known is None or self._known[0] != version:
-            self._known = version, (reader.trials(), self._settings(reader))
+            self._known = version, self._sound(lambda: read_keys(reader))
         return self._known[1]
-
-    def _settings(self, reader: StudyReader) -> list[SettingColumn]:
-        from realtime_lab.sweep.frames import setting_columns
-
-        axes, settings = reader.json("axes"), reader.json("settings")
-        return self._sound(lambda: setting_columns(axes, settings))
 
     def _sound(self, read: Callable[[], T]) -> T:
         """What `read` makes of the file's content, a hostile or damaged one being named as such."""

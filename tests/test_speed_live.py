@@ -19,16 +19,21 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from live_servers import append_all, client, receive_until, serving, spoken_pcm
+from live_servers import append_all, client, receive_until, serving, shortest_script, spoken_pcm
 from matplotlib.figure import Figure
 from others import python_with, run_client
 
+from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.protocol.codec import decode_server
 from realtime_lab.server import PROFILES
+from realtime_lab.session import live
+from realtime_lab.sweep import SweepPlan
 from realtime_lab.testing.doctor import planted_server
+from realtime_lab.widgets import RunPanel
 
 pytestmark = pytest.mark.full
 SESSIONS = 20
+MARK = "event_ns_"
 TWO_SECONDS = 2 * 24_000 * 2
 
 
@@ -89,6 +94,36 @@ def test_latencies_are_told_better_than_by_the_openai_sdk_and_a_busy_cell_change
     print(f"shift by the busy cell: {busy['p50'] - idle['p50']:+.2f} / {busy['p95'] - idle['p95']:+.2f} ms")
     assert idle["p50"] < theirs["p50"] and busy["p50"] < theirs_busy["p50"]
     assert idle["p50"] < 5 and busy["p50"] < 10
+
+
+def swept(url, store):
+    """A sweep that a RunPanel of this process starts: how much later than a session's quickest each event was had."""
+    base = SessionConfig(model="gpt-realtime", turn_detection=ServerVad(silence_duration_ms=500))
+    plan = SweepPlan(base, {"threshold": [0.3, 0.5]}, [shortest_script()], repeats=10)
+    panel = RunPanel(plan, live(url, api_key_env=None, sessions=5), store, workers=1)
+    panel.run.click()
+    assert panel.wait(240) and panel.running.state == "finished", panel.error_strip.value
+    late = []
+    for recording in panel.study.recordings():
+        marked = [(entry.t_ms, str(getattr(entry.event, "event_id", ""))) for entry in recording.events]
+        each = [t_ms - int(mark[len(MARK) :]) / 1e6 for t_ms, mark in marked if mark.startswith(MARK) and t_ms > 0]
+        late += [ms - min(each) for ms in each]
+    trials = panel.study.trials_df()
+    assert set(trials["state"]) == {"complete"}
+    return (*np.percentile(late, (50, 95)), len(late), int(trials["tainted"].sum()), len(trials))
+
+
+def test_a_sweep_of_a_panel_measures_the_same_beside_a_busy_cell(tmp_path):
+    """R13 through the product: the kernel that shows the panel computes and plots while its sweep runs on loopback."""
+    with planted_server() as url:
+        idle = swept(url, tmp_path / "idle.sqlite")
+        with busy_cell():
+            busy = swept(url, tmp_path / "busy.sqlite")
+    for name, (p50, p95, events, flagged, trials) in (("idle", idle), ("busy", busy)):
+        print(f"panel, {name}: p50 {p50:.2f} ms, p95 {p95:.2f} ms over {events} events; {flagged} of {trials} flagged")
+    shift = (busy[0] - idle[0], busy[1] - idle[1])
+    print(f"shift by the busy cell: p50 {shift[0]:+.2f} ms, p95 {shift[1]:+.2f} ms")
+    assert (shift[0] <= 2 and shift[1] <= 10) or busy[3] > idle[3]
 
 
 def test_fifty_sessions_keep_their_pace():

@@ -131,6 +131,12 @@ def test_an_uploaded_file_leaves_the_widget_at_once(call, tmp_path):
     assert [script.id for script in panel.scripts] == ["a"] and told == [panel.scripts]
 
 
+def test_channels_say_what_they_are_before_one_is_chosen():
+    panel = AudioPanel("orders")
+    assert (panel.caller.label, panel.agent.label) == ("one channel", "no agent")
+    assert panel.caller.value is None and panel.agent.value is None
+
+
 def test_what_cannot_be_read_is_said_in_the_strip_as_words(tmp_path):
     panel = AudioPanel(uploads=tmp_path)
     send(panel, EVIL, b"x")
@@ -172,6 +178,7 @@ def test_the_lab_runs_what_its_tabs_say_and_shows_the_results(tmp_path):
     lab.run.run.click()
     assert lab.run.wait(60) and lab.run.running.state == "finished", lab.run.error_strip.value
     assert lab.results is not None and lab.error_strip.value == ""
+    assert lab.tabs.titles[-1] == "5 Results (2)"
     assert list(lab.study.trials_df()["state"]) == ["complete", "complete"]
     assert lab.study.plan.base.turn_detection.threshold == 0.6
     assert [row.cells["silence_duration_ms"] for row in lab.results.results.rows] == [200, 500]

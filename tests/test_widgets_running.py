@@ -232,6 +232,7 @@ def test_a_sweep_that_cannot_start_says_why_and_can_be_tried_again():
     bench.running.run()
     assert bench.running.wait(5)
     assert (bench.running.state, bench.running.error) == ("failed", "another sweep is writing it")
+    assert not bench.running.resumable and "could not start" in progress_html("failed", bench.running.progress)
     assert bench.running.run()
     bench.end()
     assert (bench.running.state, bench.running.error) == ("finished", "")

@@ -213,6 +213,14 @@ def test_the_panel_follows_its_turn_and_its_filter(script, stage):
     assert "Choose a turn" in panel.parts["Wait"].value and panel.error_strip.value == ""
 
 
+def test_what_is_looked_at_is_named_also_when_it_is_the_whole_session(script, stage):
+    """A list whose value is None shows nothing unless its place is said."""
+    silent = open_session(held(script, stage, 300), script=script, stage=stage)
+    silent.__dict__["choices"] = (("the whole session", None),)
+    panel = SessionView(silent)
+    assert panel.turns.index == 0 and panel.turns.label == "the whole session" and "<svg" in panel.player.value
+
+
 def test_nothing_from_a_recording_becomes_markup(script, stage):
     panel = SessionView(hostile(held(script, stage)), script=script, condition=None, turn=0)
     shown = values_of(panel)

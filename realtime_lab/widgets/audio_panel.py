@@ -170,7 +170,8 @@ class AudioPanel(Panel):
 
 
 def _channel(name: str, none: str) -> Any:
-    part = W.Dropdown(options=[(none, None), ("channel 0", 0), ("channel 1", 1)], layout=W.Layout(width="120px"))
+    options = [(none, None), ("channel 0", 0), ("channel 1", 1)]
+    part = W.Dropdown(options=options, index=0, layout=W.Layout(width="120px"))  # a value of None would show nothing
     part.add_class(name)
     return part
 

@@ -74,7 +74,7 @@ class Explorer(Panel):
         self.sliders = {name: _slider(name, value) for name, value in vars(Detection.of(self._base)).items()}
         for slider in self.sliders.values():
             slider.observe(lambda _: self.pace.ask(), "value")
-        turns = [(f"turn {number + 1}", number) for number in range(len(script.turns))]
+        turns = [(f"turn {number}", number) for number in range(len(script.turns))]
         self.turns = W.Dropdown(options=turns, value=turn, layout=W.Layout(width="110px"))
         self.turns.add_class("rl-turns")
         self.turns.observe(self.guarded(lambda _: self._take_turn()), "value")

@@ -118,3 +118,5 @@ class Lab(Panel):
             self._place.children = [self.results.widget]
         else:
             self.results.read()
+        done = study.states()["complete"]
+        self.tabs.titles = [*_TABS[:-1], f"{_TABS[-1]} ({done:,})"]

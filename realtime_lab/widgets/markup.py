@@ -73,6 +73,7 @@ STYLE = """<style>
 .rl-seek { position: absolute; cursor: pointer; }
 .rl-playhead { position: absolute; top: 0; bottom: 0; left: calc(var(--rl-at, 0) * 100%); pointer-events: none;
   border-left: 2px solid var(--rl-red); }
+.rl-player:not([style]) .rl-playhead { display: none; }
 .rl-audio { display: block; width: 100%; height: 36px; margin: 4px 0 0; }
 .rl-table { border-collapse: collapse; font-size: 13px; color: var(--rl-ink); }
 .rl-table th, .rl-table td { text-align: left; vertical-align: top; padding: 3px 22px 3px 0; overflow-wrap: anywhere;

@@ -26,7 +26,7 @@ _WIDTH_IN, _HEIGHT_IN = 10.4, 5.0
 _MOST_POINTS = 400
 _COLUMN = 20
 _NUMBERS = (
-    ("wait p50", "response_latency_ms_p50", "{:,.0f}"),
+    ("wait ms, p50", "response_latency_ms_p50", "{:,.0f}"),
     ("p95", "response_latency_ms_p95", "{:,.0f}"),
     ("cut", "cutoff_rate", "{:.1%}"),
     ("WER", "wer", "{:.1%}"),

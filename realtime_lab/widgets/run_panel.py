@@ -66,7 +66,7 @@ class RunPanel(Panel):
         self._refresh()
         listen = getattr(plan, "on_change", None)
         if callable(listen):
-            listen(self.pace.ask)
+            listen(self._on_plan)
 
     @property
     def study(self) -> Study | None:
@@ -85,6 +85,10 @@ class RunPanel(Panel):
 
     def _begin(self) -> None:
         self.running.run()
+
+    def _on_plan(self) -> None:
+        self.say("", "action")  # what was wrong with the plan may be mended
+        self.pace.ask()
 
     def _on_change(self) -> None:
         (self.pace.ask if self.running.under_way else self.pace.flush)()

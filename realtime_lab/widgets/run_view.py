@@ -137,7 +137,7 @@ def tradeoff_png(study: Study) -> bytes:
 def progress_html(state: State, progress: Progress | None) -> str:
     """How far a sweep is, the number of trials largest."""
     if progress is None:
-        return hint(_WORDS[state])
+        return hint("could not start" if state == "failed" else _WORDS[state])
     to_go = "" if progress.eta_s is None or state != "running" else f", about {progress.eta_s:,.0f} s to go"
     rate = "" if progress.rate_per_s is None else f"{progress.rate_per_s:,.1f} trials a second"
     shown = [

@@ -199,7 +199,7 @@ class Running:
     @property
     def resumable(self) -> bool:
         """There is something left that another run would do."""
-        left = self.state in ("found", "stopped", "cancelled", "failed")
+        left = self.state in ("found", "stopped", "cancelled") or (self.state == "failed" and self._handle is not None)
         return left or (self.state == "finished" and bool(self.error))
 
     @property

@@ -95,7 +95,8 @@ class SessionView(Panel):
         self._opened, self._busy = opened, True
         try:
             self.turns.options = opened.choices
-            self.turns.value = opened.worst if turn is None else turn
+            wanted = opened.worst if turn is None else turn
+            self.turns.index = [which for _, which in opened.choices].index(wanted)  # None is a choice too
         finally:
             self._busy = False
         self.heading.value = view.heading_html(opened)

@@ -25,7 +25,6 @@ from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, pla
 __all__ = ["EcdfCurve", "EcdfInfo", "draw_ecdf", "ecdf", "ecdf_info"]
 
 MAX_CURVES = 8
-_FEW = 3
 _LABEL_CHARACTERS = 60
 
 
@@ -95,7 +94,7 @@ def ecdf(
         RealtimeLabError: If there is no such latency.
     """
     info = ecdf_info(source, latency=latency, settings=settings, condition=condition)
-    return draw_ecdf(info, new_axes(7.2 if len(info.curves) <= _FEW else 10.0, 4.2) if ax is None else ax)
+    return draw_ecdf(info, new_axes(10.0, 4.2) if ax is None else ax)
 
 
 def ecdf_info(
@@ -211,12 +210,11 @@ def _draw_curve(curve: EcdfCurve, colour: str, left: float, right: float, ax: Ax
 
 
 def _draw_legend(info: EcdfInfo, ax: Axes) -> None:
-    """Where no curve is: on the left, before the first answers; many labels stand beside the plot."""
-    inside = len(info.curves) <= _FEW
+    """Beside the plot, where no curve is."""
     legend = ax.legend(
         loc="upper left",
-        bbox_to_anchor=(0.0, 1.0) if inside else (1.02, 1.0),
-        borderaxespad=0.4 if inside else 0.0,
+        bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0,
         title=plain(info.key, _LABEL_CHARACTERS) or None,
         alignment="left",
         frameon=False,

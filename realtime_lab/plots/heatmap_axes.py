@@ -219,10 +219,8 @@ def draw_heatmap(info: HeatmapInfo, ax: Axes) -> Axes:
         texts.append(ax.text(middle, cell.row + 0.56, cell.text, ha="center", va="center", fontsize=11, color=ink))
         texts.append(ax.text(middle, cell.row + 0.27, cell.around, ha="center", va="center", fontsize=7.5, color=ink))
         if cell.marks:
-            box = Rectangle(
-                (cell.column + 0.03, cell.row + 0.045), 0.94, 0.91, fill=False, linewidth=2.2, edgecolor="#d9602b"
-            )
-            ax.add_patch(box)
+            edge, place = INK if info.signed else "#d9602b", (cell.column + 0.03, cell.row + 0.045)
+            ax.add_patch(Rectangle(place, 0.94, 0.91, fill=False, linewidth=2.2, edgecolor=edge))
             name = plain(" and ".join(cell.marks), _LABEL_CHARACTERS)
             texts.append(
                 ax.text(middle, cell.row + 0.84, name, ha="center", va="center", fontsize=7, color=ink, weight="bold")

@@ -198,7 +198,7 @@ class Page:
         """Waiting at both settings."""
         settings = {"old": self.old.cells, self.new_name.lower(): self.new.cells}
         info = ecdf_info(self.turns, latency=self.wait.latency, settings=settings, condition=self.best.condition)
-        axes = draw_ecdf(info, new_axes(7.2, 4.0))
+        axes = draw_ecdf(info, new_axes(10.0, 4.2))
         caption = (
             f"Share of turns answered by then, in {self.best.condition}; cut turns are left out, unanswered ones never "
             "arrive. Dots and bars: median with its 95 % interval."

@@ -83,6 +83,16 @@ def test_long_times_are_told_in_minutes_and_hours():
     assert str(counts.snapshot()).endswith("about 2 min to go")
 
 
+def test_a_notebook_is_told_where_nothing_is_shown_in_red(monkeypatch, capsys):
+    class OutStream(io.StringIO):
+        __module__ = "ipykernel.iostream"
+
+    monkeypatch.setattr("sys.stderr", OutStream())
+    counts, _ = meter(total=10, resumed=2)
+    ProgressDisplay().close(counts.snapshot())
+    assert capsys.readouterr().out.startswith("sweep: 2 of 10")
+
+
 def test_a_stream_that_is_no_terminal_gets_a_few_lines():
     counts, clock = meter(total=10_000)
     stream = io.StringIO()

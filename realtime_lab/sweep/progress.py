@@ -147,15 +147,19 @@ class ProgressMeter:
             )
 
 
+def _in_notebook() -> bool:
+    return type(sys.stderr).__module__.startswith("ipykernel.")
+
+
 class ProgressDisplay:
     """Shows snapshots: one bar that redraws itself on a terminal, a few plain lines anywhere else.
 
     Args:
-        stream: Where to write; standard error when None.
+        stream: Where to write; None: standard error, or standard output in a notebook, which shows errors in red.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = stream or (sys.stdout if _in_notebook() else sys.stderr)
         self._bar: Any = None
         self._live = bool(getattr(self._stream, "isatty", lambda: False)())
         self._next_line_s = _LINE_AFTER_S[0]

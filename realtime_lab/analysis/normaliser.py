@@ -69,6 +69,7 @@ class Word(NamedTuple):
     """One past its last character."""
 
 
+@lru_cache(maxsize=1024)
 def normaliser_for(language: str | None, text: str | None) -> str:
     """The normaliser of a language.
 

@@ -22,6 +22,7 @@ BENCHES: dict[str, str] = {
     "store": "commits, and a large study: opened, summed up, bytes and memory per trial",
     "tokens": "token rows from a study to a frame, and their size on disk",
     "screen": "a screen of many settings, its front confirmed in full sessions",
+    "live": "how exactly live sessions tell and keep time over loopback, and what an event costs",
 }
 """Every bench by the name of its module, in the order in which they run."""
 

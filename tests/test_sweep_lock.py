@@ -73,3 +73,20 @@ def test_network_file_systems_are_refused(tmp_path):
     mounts.write_text(f"server:/x {shown} nfs4 rw 0 0\ntmpfs {shown} tmpfs rw 0 0\n")
     check_local(far / "s.sqlite", mounts)
     check_local(far / "s.sqlite", tmp_path / "no such table")
+
+
+def test_a_child_that_was_being_started_when_its_parent_was_killed_holds_nobody_up(tmp_path):
+    """Between fork and exec a child has its parent's descriptors, the lock among them: that is waited out."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from realtime_lab.sweep.lock import StudyLock;"
+        "StudyLock(Path(sys.argv[1])).acquire();"
+        "print(flush=True) if os.fork() else time.sleep(0.5)"
+    )
+    study = tmp_path / "s.sqlite"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(study)], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    holder.wait()
+    holder.stdout.close()
+    lock = StudyLock(study)
+    lock.acquire()
+    lock.release()

@@ -22,6 +22,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """File systems whose locks and shared memory SQLite cannot rely on."""
 
+GONE_PATIENCE_S = 3.0
+"""How long the lock of a process that has ended is waited for."""
+
 # Windows locks bytes against readers too: one far behind the text leaves the holder's name readable.
 _LOCK_BYTE = 1 << 30
 
@@ -47,8 +50,11 @@ class StudyLock:
                 raise StudyError(f"{self.path.parent} cannot be written: {error.strerror}", self.path) from None
             if not _lock_soon(fd):
                 holder = _holder(fd)
-                os.close(fd)
-                raise StudyLockedError(_refusal(self.path, holder), self.path)
+                # A process killed while it started another may leave the lock with that one until it has begun.
+                gone = holder is not None and _is_gone(*holder)
+                if not (gone and _lock_soon(fd, GONE_PATIENCE_S)):
+                    os.close(fd)
+                    raise StudyLockedError(_refusal(self.path, holder), self.path)
             # Whoever held it before may have removed the file between our open and our lock.
             if _same_file(fd, self.path):
                 self._fd = fd
@@ -79,13 +85,12 @@ def is_locked(study: Path) -> bool:
         os.close(fd)
 
 
-def _lock_soon(fd: int) -> bool:
+def _lock_soon(fd: int, patience_s: float = 0.04) -> bool:
     """Lock within a moment: a reader that asks `is_locked` holds the lock for some microseconds."""
-    for _ in range(4):
-        if _try_lock(fd):
-            return True
+    until_s = time.monotonic() + patience_s
+    while not (locked := _try_lock(fd)) and time.monotonic() < until_s:
         time.sleep(0.01)
-    return False
+    return locked
 
 
 def _same_file(fd: int, path: Path) -> bool:
@@ -114,6 +119,9 @@ def _refusal(path: Path, holder: tuple[str, str] | None) -> str:
 if sys.platform == "win32":
     import msvcrt
 
+    def _is_gone(host: str, pid: str) -> bool:
+        return False  # Windows has no question that does not harm
+
     def _try_lock(fd: int) -> bool:
         os.lseek(fd, _LOCK_BYTE, os.SEEK_SET)
         try:
@@ -124,6 +132,18 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _is_gone(host: str, pid: str) -> bool:
+        """Whether a holder was on this machine and has ended."""
+        if host != socket.gethostname():
+            return False
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            return False
+        return False
 
     def _try_lock(fd: int) -> bool:
         try:

@@ -159,7 +159,7 @@ class _RowView:
         alone = entry.control in ("group", "choice")
         flex = f"2 1 {_BOTH_WIDTH}px" if alone else f"0 0 {_STATE_WIDTH}px"
         self.mode = W.Dropdown(options=entry.options, tooltip=entry.tip, layout=W.Layout(width="auto", flex=flex))
-        self.side = html_part("rl-field-side", flex="1 1 150px", min_width="0")
+        self.side = html_part("rl-field-side", flex="1 1 100px", min_width="0")
         self.control = _control(entry, panel.form)
         parts = [self.label, self.mode, *([self.control] if self.control is not None else []), self.side]
         self.box = W.HBox(parts, layout=W.Layout(align_items="flex-start", flex_flow="row wrap"))

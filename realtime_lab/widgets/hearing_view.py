@@ -252,6 +252,7 @@ def spoken(hearing: Hearing) -> str:
     """One line on what is heard: script, turn, words, condition, and who says where speech is."""
     turn = hearing.script.turns[hearing.turn]
     words = f"“{text(turn.text, 160)}”" if turn.text else "no transcript"
-    title = f"<b>{text(hearing.script.id, 80)}</b>, turn {hearing.turn} of 0 to {len(hearing.script.turns) - 1}"
+    place = f"turn {hearing.turn} ({hearing.turn + 1} of {len(hearing.script.turns)})"
+    title = f"<b>{text(hearing.script.id, 80)}</b>, {place}"
     line = f"{hearing.condition.name}; edges of speech: {hearing.script.reference_source}"
     return f'{title} &nbsp;·&nbsp; {words}<br><span class="rl-muted">{text(line)}</span>'

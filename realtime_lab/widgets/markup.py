@@ -51,6 +51,7 @@ STYLE = """<style>
 .rl-panel pre.rl-code { background: var(--rl-lift); color: var(--rl-ink); padding: 8px 10px; margin: 0; font-size: 12px;
   line-height: 1.45; font-family: var(--jp-code-font-family, monospace); white-space: pre-wrap;
   overflow-wrap: anywhere; max-height: 460px; overflow-y: auto; border: 0; }
+.rl-wire pre.rl-code, .rl-config-code pre.rl-code { white-space: pre; overflow-x: auto; }
 .rl-badge { font-size: 11px; padding: 0 6px; border-radius: 8px; border: 1px solid var(--rl-faint);
   color: var(--rl-muted); white-space: nowrap; }
 .rl-badge-modelled { color: var(--rl-green); border-color: var(--rl-green); }
@@ -80,6 +81,7 @@ STYLE = """<style>
   border-bottom: 1px solid var(--rl-faint); background: none; }
 .rl-table th { font-weight: 400; color: var(--rl-muted); font-size: 12px; }
 .rl-effective .rl-table { font-size: 12px; width: 100%; } .rl-effective .rl-table td { padding-right: 10px; }
+.rl-effective .rl-table td:first-child { overflow-wrap: normal; }
 .rl-effective .widget-html-content { max-height: 340px; overflow-y: auto; }
 .rl-table .rl-number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .rl-table .rl-differs td { color: var(--rl-red); }

@@ -52,7 +52,7 @@ class ResultsPanel(Panel):
         self.session = SessionView()
         self.session.widget.layout.display = "none"
         top = row([self.plot, self.again, self.filters], "rl-results-top")
-        settings, turns = _column(500, self.heading, self.points), _column(480, self.turns_heading, self.turns)
+        settings, turns = _column(560, self.heading, self.points), _column(400, self.turns_heading, self.turns)
         lists = row([settings, turns], "rl-lists")
         lists.layout.align_items = "flex-start"
         self.show([top, self.picture, lists, self.session.widget])

@@ -118,4 +118,4 @@ def _fit(cell: str, width: int) -> str:
 
 def listed_turns(found: Sequence[TurnFound]) -> tuple[str, ...]:
     """A line for each turn."""
-    return tuple(_fit(f"{number + 1}. {one.why}: {one.where}", 140).strip() for number, one in enumerate(found))
+    return tuple(_fit(f"{number + 1}. {one.where}: {one.why}", 140).strip() for number, one in enumerate(found))

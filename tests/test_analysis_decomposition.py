@@ -110,11 +110,15 @@ def test_the_plot_draws_one_bar_per_setting_as_long_as_its_mean(study):
 
 def test_without_an_answered_turn_the_plot_says_so(study):
     turns = study.turns_df()
-    for frame in (turns.iloc[:0], turns.assign(outcome="missed"), turns.assign(response_latency_ms=pd.NA, cut=True)):
+    for frame, why in (
+        (turns.iloc[:0], "No turns: no session of this study is complete."),
+        (turns.assign(outcome="missed"), "No turn can be taken apart: none was answered"),
+        (turns.assign(response_latency_ms=pd.NA, cut=True), "No turn can be taken apart: none was answered"),
+    ):
         info = decomposition_info(frame)
-        assert info.bars == ()
+        assert info.bars == () and info.problem.startswith(why)
         axes = draw_decomposition(info, new_axes(8, 3))
-        assert "No turn can be taken apart" in [text.get_text() for text in axes.texts]
+        assert why in " ".join(axes.texts[0].get_text().split())
 
 
 def test_many_settings_are_thinned_out_and_that_is_said(study):

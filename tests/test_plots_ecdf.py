@@ -66,7 +66,9 @@ def test_too_many_settings_are_spread_and_said():
 def test_without_turns_there_is_a_sentence_in_place_of_curves():
     info = ecdf_info(turns_frame((500,)).iloc[:0])
     assert info.curves == ()
-    assert "No setting has turns that were not cut" in texts(ecdf(turns_frame((500,)).iloc[:0]))
+    assert info.problem in texts(ecdf(turns_frame((500,)).iloc[:0]))
+    cut = turns_frame((500,), cut=lambda *_: 1)
+    assert ecdf_info(cut).problem == "No setting has turns that were answered or missed, and not cut."
 
 
 def test_few_turns_have_a_curve_and_no_median():

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from choice_frames import turns_frame
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from test_analysis_grid import crossed
 
 from realtime_lab.analysis.effects import main_effects
-from realtime_lab.errors import ConfigError, RealtimeLabError
-from realtime_lab.plots.effects_axes import draw_effects, effects_info, interactions, interactions_info
+from realtime_lab.errors import ConfigError
+from realtime_lab.plots.effects_axes import draw_effects, effects, effects_info, interactions, interactions_info
 from realtime_lab.plots.heatmap_axes import HeatmapCell, draw_heatmap
 from realtime_lab.plots.levels_axes import draw_levels, levels, levels_info
 from realtime_lab.plots.style import new_axes
@@ -69,8 +70,13 @@ def test_levels_of_what_nothing_has_an_estimate_of_are_a_sentence():
 
 
 def test_one_setting_has_no_interaction_and_says_so():
-    with pytest.raises(RealtimeLabError, match="needs two settings"):
-        interactions_info(turns_frame((300, 500), scripts=12))
+    info = interactions_info(turns_frame((300, 500), scripts=12))
+    assert (info.cells, info.problem) == (
+        (),
+        "An interaction needs two settings with two values each: fewer were swept.",
+    )
+    with pytest.raises(ConfigError, match="metric"):
+        interactions_info(crossed(), metric="wind")
 
 
 def test_few_turns_have_points_without_intervals_and_the_reason_in_the_title():
@@ -80,12 +86,20 @@ def test_few_turns_have_points_without_intervals_and_the_reason_in_the_title():
 
 
 def test_hostile_values_are_drawn_as_they_stand():
+    """Each label is the value itself, letter by letter, and none is read as TeX."""
     turns = turns_frame((300, 500), scripts=12, n_turns=3).drop(columns="silence_duration_ms")
     both = pd.concat([turns.assign(voice="$\\frac{"), turns.assign(voice="<b>")], ignore_index=True)
-    draw_effects(effects_info(both), new_axes(6, 3)).figure.draw_without_rendering()
-    levels(both.assign(condition="_<i>$$"), metric="cutoff_rate").figure.draw_without_rendering()
+    axes = draw_effects(effects_info(both), new_axes(6, 3))
+    axes.figure.draw_without_rendering()
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["voice $\\frac{", "voice <b>"]
+    assert not any(text.get_parse_math() for text in axes.get_yticklabels())
+    axes = levels(both.assign(condition="_<i>$$"), metric="cutoff_rate")
+    axes.figure.draw_without_rendering()
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["voice $\\frac{", "voice <b>"]
+    (name,) = [text for text in axes.findobj(Text) if "_<i>$$" in text.get_text()]
+    assert not name.get_parse_math()
 
 
-def test_all_missed_is_a_clear_error():
-    with pytest.raises(RealtimeLabError, match="no setting has an estimate"):
-        effects_info(turns_frame((300, 500), missed=lambda *_: True))
+def test_all_missed_is_a_clear_sentence():
+    axes = effects(turns_frame((300, 500), missed=lambda *_: True))
+    assert not axes.axison and "no setting has an estimate" in " ".join(axes.texts[0].get_text().split())

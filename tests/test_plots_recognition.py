@@ -29,6 +29,7 @@ from realtime_lab.plots import (
     wer,
     wer_info,
 )
+from realtime_lab.plots.style import plain
 from realtime_lab.protocol.items import TokenLogprob
 
 HOSTILE = [r"$\frac{", "$$", "_hidden", "<script>alert(1)</script>", "line\nbreak", "x" * 500, "☃\u202e\x00", "{0}%s"]
@@ -100,7 +101,12 @@ def test_one_class_only_is_drawn_and_said(draw):
 @pytest.mark.parametrize("draw", OF_WORDS)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_from_anywhere_are_shown_as_they_stand(draw, name):
-    texts(draw(words(condition=name)))
+    """One group, named so: whatever of the name can be printed is in the picture, and nothing of it is TeX."""
+    axes = draw(words(condition=name, silence_duration_ms=[300, 500] * 120))
+    axes.figure.draw_without_rendering()
+    shown = [text for text in axes.figure.findobj(mpl.text.Text) if text.get_visible() and text.get_text()]
+    named = [text for text in shown if plain(name, 20).rstrip("…") in text.get_text()]
+    assert named and not any(text.get_parse_math() or text.get_usetex() for text in named)
 
 
 def test_many_groups_are_spread_and_said():

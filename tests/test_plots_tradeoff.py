@@ -200,11 +200,17 @@ def test_drawing_uses_the_callers_axes_and_no_global_state():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("frame", [turns().iloc[:0], turns(n=2)])
-def test_nothing_to_draw_is_said_in_place_of_points(frame):
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (turns().iloc[:0], "No turns: no session of this study is complete."),
+        (turns(n=2), "No setting can be drawn. Not drawn: 2 of 2, too few uncut turns for a median."),
+    ],
+)
+def test_nothing_to_draw_is_said_in_place_of_points(frame, why):
     axes = tradeoff(frame)
-    assert tradeoff_info(frame).points == ()
-    assert "No setting can be drawn" in [text.get_text() for text in texts(axes)]
+    assert tradeoff_info(frame).points == () and not axes.axison
+    assert why in [" ".join(text.get_text().split()) for text in texts(axes)]
 
 
 def test_one_single_setting_is_a_point_without_a_name():

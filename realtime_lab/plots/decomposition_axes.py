@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from realtime_lab.plots.decomposition_data import DecompositionInfo, HasTurns, decomposition_info
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, show_literally
+from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
 
 __all__ = ["decomposition", "draw_decomposition"]
 
@@ -37,6 +37,8 @@ def decomposition(source: HasTurns | pd.DataFrame, ax: Axes | None = None, *, co
 
 def draw_decomposition(info: DecompositionInfo, ax: Axes) -> Axes:
     """Draw what `decomposition_info` gathered."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     quiet(ax)
     ax.grid(False, axis="y")
     places = [len(info.bars) - 1 - number for number in range(len(info.bars))]
@@ -57,11 +59,8 @@ def draw_decomposition(info: DecompositionInfo, ax: Axes) -> Axes:
         ax.set_xlabel(f"mean {info.total.axis_label}", color=INK, fontsize=9.5),
         ax.set_title(_title(info), loc="left", fontsize=8.5, color=GREY),
     )
-    if info.bars:
-        ax.set_xlim(min(0.0, *lefts) * 1.05, max(lefts) * 1.16)
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK)
-    else:
-        ax.text(0.5, 0.5, "No turn can be taken apart", transform=ax.transAxes, ha="center", color=INK)
+    ax.set_xlim(min(0.0, *lefts) * 1.05, max(lefts) * 1.16)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK)
     return ax
 
 

@@ -54,6 +54,8 @@ class DecompositionInfo(NamedTuple):
     """What the labels are values of."""
     notes: tuple[str, ...]
     """What a reader must know, in sentences."""
+    problem: str = ""
+    """The sentence in place of the figure; empty when there is one."""
 
 
 def decomposition_info(source: HasTurns | pd.DataFrame, *, condition: str | None = None) -> DecompositionInfo:
@@ -74,7 +76,14 @@ def decomposition_info(source: HasTurns | pd.DataFrame, *, condition: str | None
     rows = [plain_row(row) for row in latency_parts(here, by=names).to_dict("records")] if len(here) else []
     bars = [_bar(row, names, found.parts) for row in rows if row["n_turns"]]
     drawn = _spread(bars)
-    return DecompositionInfo(found.parts, found.total, tuple(drawn), ", ".join(names), tuple(_notes(rows, bars, drawn)))
+    notes = tuple(_notes(rows, bars, drawn))
+    return DecompositionInfo(found.parts, found.total, tuple(drawn), ", ".join(names), notes, _problem(here, bars))
+
+
+def _problem(turns: pd.DataFrame, bars: list[DecompositionBar]) -> str:
+    if not len(turns):
+        return "No turns: no session of this study is complete."
+    return "" if bars else "No turn can be taken apart: none was answered, left uncut and has every part measured."
 
 
 def _bar(row: dict[str, object], names: list[str], parts: tuple[Column, ...]) -> DecompositionBar:

@@ -14,7 +14,17 @@ from realtime_lab.analysis.choice_words import column_of, is_rate, label_of, set
 from realtime_lab.analysis.dose import Dose, dose_response
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, show_literally
+from realtime_lab.plots.style import (
+    CONDITION_COLOURS,
+    GREY,
+    INK,
+    new_axes,
+    plain,
+    quiet,
+    said_of,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["DoseInfo", "DosePoint", "dose", "dose_info", "draw_dose"]
 
@@ -43,6 +53,8 @@ class DoseInfo(NamedTuple):
     expected: float | None
     """The slope that it should have, in units of the metric per unit of the setting."""
     sentence: str
+    problem: str = ""
+    """The sentence in place of the figure; empty when there is one."""
 
 
 def dose(
@@ -66,7 +78,8 @@ def dose(
         The axes.
 
     Raises:
-        RealtimeLabError: If there is no such setting or metric, or no turns.
+        ConfigError: If there is no such condition.
+        RealtimeLabError: If there is no such setting or metric.
     """
     info = dose_info(source, setting=setting, metric=metric, condition=condition)
     return draw_dose(info, new_axes(6.4, 4.0) if ax is None else ax)
@@ -79,10 +92,13 @@ def dose_info(
     metric: str | None = None,
     condition: str | None = None,
 ) -> DoseInfo:
-    """Gather what `dose` shows; arguments as there."""
-    found = dose_response(source, condition=condition)
+    """Gather what `dose` shows; arguments and errors as there."""
+    try:
+        found = dose_response(source, condition=condition)
+    except RealtimeLabError as error:
+        return DoseInfo("", "", (), None, "", said_of(error))
     if not found.doses:
-        raise RealtimeLabError("no setting was swept: there is no dose to respond to")
+        return DoseInfo("", "", (), None, "", "No setting was swept: there is no dose to respond to.")
     one = found.of(found.doses[0].setting if setting is None else setting, metric)
     if one is None:
         known = ", ".join(f"{entry.setting} on {entry.metric}" for entry in found.doses)
@@ -107,6 +123,8 @@ def _info(one: Dose) -> DoseInfo:
 
 def draw_dose(info: DoseInfo, ax: Axes) -> Axes:
     """Draw what `dose_info` gathered."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     quiet(ax)
     ax.axhline(0.0, color=GREY, linewidth=0.8, zorder=1)
     colour = CONDITION_COLOURS[0]

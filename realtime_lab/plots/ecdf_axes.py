@@ -20,7 +20,7 @@ from realtime_lab.analysis.choice_words import setting_words
 from realtime_lab.analysis.columns import LATENCY_METRICS, Column, setting_names
 from realtime_lab.analysis.stats import QuantileEstimate, quantile
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, show_literally
+from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
 
 __all__ = ["EcdfCurve", "EcdfInfo", "draw_ecdf", "ecdf", "ecdf_info"]
 
@@ -68,6 +68,8 @@ class EcdfInfo(NamedTuple):
     """What the labels are values of; empty where they are names."""
     not_drawn: str
     """A sentence about settings that have no curve; empty when all have."""
+    problem: str = ""
+    """The sentence in place of the figure; empty when there is one."""
 
 
 def ecdf(
@@ -116,7 +118,9 @@ def ecdf_info(
     left = len(groups) - len(curves)
     said = f"{len(curves)} of {len(groups)} settings are drawn." if left else ""
     key = ", ".join(names) if settings is None else ""
-    return EcdfInfo(tuple(curve for curve in curves if curve.n), metric, key, said)
+    shown = tuple(curve for curve in curves if curve.n)
+    problem = "" if shown else "No setting has turns that were answered or missed, and not cut."
+    return EcdfInfo(shown, metric, key, said, problem if len(turns) else "No turns: no session is complete.")
 
 
 def _labelled(turns: pd.DataFrame, names: Sequence[str]) -> dict[str, Mapping[str, object]]:
@@ -167,6 +171,8 @@ def _curve(label: str, turns: pd.DataFrame, metric: Column) -> EcdfCurve:
 
 def draw_ecdf(info: EcdfInfo, ax: Axes) -> Axes:
     """Draw what `ecdf_info` gathered."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     quiet(ax)
     ends = [curve.latency_ms[-1] for curve in info.curves if curve.latency_ms]
     starts = [curve.latency_ms[0] for curve in info.curves if curve.latency_ms]
@@ -178,14 +184,11 @@ def draw_ecdf(info: EcdfInfo, ax: Axes) -> Axes:
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
     for curve, colour in zip(info.curves, CONDITION_COLOURS, strict=False):
         _draw_curve(curve, colour, left, right, ax)
-    if not info.curves:
-        ax.text(0.5, 0.4, "No setting has turns that were not cut", transform=ax.transAxes, ha="center", color=INK)
     show_literally(
         ax.set_xlabel(info.latency.axis_label, color=INK, fontsize=9.5),
         ax.set_ylabel("share of turns answered by then", color=INK, fontsize=9.5),
     )
-    if info.curves:
-        _draw_legend(info, ax)
+    _draw_legend(info, ax)
     return ax
 
 

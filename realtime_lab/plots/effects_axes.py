@@ -12,11 +12,21 @@ from matplotlib.ticker import PercentFormatter
 from realtime_lab.analysis.choice_groups import plain_row
 from realtime_lab.analysis.choice_words import amount, column_of, interval, is_rate, label_of, setting_words
 from realtime_lab.analysis.effects import interaction, main_effects
-from realtime_lab.analysis.grid import grid_of
+from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.heatmap_axes import HeatmapCell, HeatmapInfo, draw_heatmap
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, show_literally
+from realtime_lab.plots.style import (
+    CONDITION_COLOURS,
+    GREY,
+    INK,
+    new_axes,
+    plain,
+    quiet,
+    said_of,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["EffectPoint", "EffectsInfo", "draw_effects", "effects", "effects_info", "interactions", "interactions_info"]
 
@@ -44,6 +54,8 @@ class EffectsInfo(NamedTuple):
     condition: str
     notes: tuple[str, ...]
     """Why there are no intervals, in sentences."""
+    problem: str = ""
+    """The sentence in place of the figure; empty when there is one."""
 
 
 def effects(
@@ -66,7 +78,6 @@ def effects(
 
     Raises:
         ConfigError: If the metric or condition is not there.
-        RealtimeLabError: If there are no turns, or no setting has an estimate.
     """
     info = effects_info(source, metric=metric, condition=condition)
     return draw_effects(info, new_axes(7.2, max(2.4, 1.2 + 0.3 * len(info.points))) if ax is None else ax)
@@ -75,9 +86,12 @@ def effects(
 def effects_info(
     source: HasFrames | pd.DataFrame, *, metric: str = "response_latency_ms_p50", condition: str | None = None
 ) -> EffectsInfo:
-    """Gather what `effects` shows; arguments as there."""
-    grid = grid_of(source, condition)
-    rows = [plain_row(row) for row in main_effects(grid, metric).to_dict("records")]
+    """Gather what `effects` shows; arguments and errors as there."""
+    try:
+        grid = grid_of(source, condition)
+        rows = [plain_row(row) for row in main_effects(grid, metric).to_dict("records")]
+    except RealtimeLabError as error:
+        return EffectsInfo(metric, (), condition or "", (), said_of(error))
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     points = tuple(
         EffectPoint(
@@ -91,11 +105,14 @@ def effects_info(
         if row["effect"] is not None
     )
     notes = tuple(dict.fromkeys(str(row["note"]) for row in rows if row["note"]))
-    return EffectsInfo(metric, points, grid.condition, notes)
+    problem = "" if points else "No setting has two values to compare."
+    return EffectsInfo(metric, points, grid.condition, notes, problem)
 
 
 def draw_effects(info: EffectsInfo, ax: Axes) -> Axes:
     """Draw what `effects_info` gathered."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     quiet(ax)
     ax.axvline(0.0, color=GREY, linewidth=0.9, zorder=1)
     places = [len(info.points) - 1 - number for number in range(len(info.points))]
@@ -104,8 +121,6 @@ def draw_effects(info: EffectsInfo, ax: Axes) -> Axes:
         if point.low is not None and point.high is not None:
             ax.hlines(place, point.low, point.high, color=colour, linewidth=2.4, alpha=0.5, zorder=2)
         ax.plot([point.effect], [place], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
-    if not info.points:
-        ax.text(0.5, 0.5, "No setting has two values to compare", transform=ax.transAxes, ha="center", color=INK)
     entry = column_of(info.metric)
     unit = " (points)" if is_rate(info.metric) else f" ({entry.unit})" if entry is not None and entry.unit else ""
     if is_rate(info.metric):
@@ -144,7 +159,6 @@ def interactions(
 
     Raises:
         ConfigError: If a setting, metric or condition is not there.
-        RealtimeLabError: If fewer than two settings vary, or none has an estimate.
     """
     info = interactions_info(source, metric=metric, x=x, y=y, condition=condition)
     size = (max(4.0, 1.1 + 1.25 * len(info.columns)), max(2.0, 1.0 + 0.6 * len(info.rows)))
@@ -159,8 +173,14 @@ def interactions_info(
     y: str | None = None,
     condition: str | None = None,
 ) -> HeatmapInfo:
-    """Gather what `interactions` shows; arguments as there."""
-    grid = grid_of(source, condition)
+    """Gather what `interactions` shows; arguments and errors as there."""
+    try:
+        return _interactions(grid_of(source, condition), metric, x, y)
+    except RealtimeLabError as error:
+        return HeatmapInfo(metric, x or "", y or "", (), (), (), condition or "", "", problem=said_of(error))
+
+
+def _interactions(grid: Grid, metric: str, x: str | None, y: str | None) -> HeatmapInfo:
     varying = [name for name in grid.groups.names if len({repr(setting[name]) for setting in grid.settings}) > 1]
     x = x or next((name for name in varying if name != y), None)
     y = y or next((name for name in varying if name != x), None)

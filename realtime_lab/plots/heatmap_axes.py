@@ -17,7 +17,7 @@ from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.analysis.summary import default_by, summary
 from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.style import INK, new_axes, plain, show_literally
+from realtime_lab.plots.style import INK, new_axes, plain, say_instead, show_literally
 
 __all__ = ["HeatmapCell", "HeatmapInfo", "draw_heatmap", "heatmap", "heatmap_info"]
 
@@ -69,6 +69,8 @@ class HeatmapInfo(NamedTuple):
     """Values of the other settings, in words."""
     signed: bool = False
     """Whether values lie on both sides of 0: blue below, orange above, and the same shade equally far from it."""
+    problem: str = ""
+    """The sentence in place of the figure; empty when there is one."""
 
     @property
     def title(self) -> str:
@@ -139,7 +141,8 @@ def heatmap_info(
         place = rows.index(record.get(y)) if y else 0, columns.index(record.get(x)) if x else 0
         cells.append(_cell(record, value, place, pointed, [name for name in (x, y) if name]))
     fixed = setting_words(rest) if rest else ""
-    return HeatmapInfo(value, x, y, _words(columns), _words(rows), tuple(cells), condition, fixed)
+    problem = "" if cells else "No turns: no session of this study is complete."
+    return HeatmapInfo(value, x, y, _words(columns), _words(rows), tuple(cells), condition, fixed, problem=problem)
 
 
 def _words(values: Sequence[Any]) -> tuple[str, ...]:
@@ -205,6 +208,8 @@ def _cell(
 
 def draw_heatmap(info: HeatmapInfo, ax: Axes) -> Axes:
     """Draw what `heatmap_info` gathered; the darker, the higher, or the further from 0 where it is signed."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     finite = [cell.value for cell in info.cells if cell.value is not None and math.isfinite(cell.value)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     if info.signed:

@@ -15,8 +15,18 @@ from realtime_lab.analysis.choice_words import column_of, is_rate, label_of, set
 from realtime_lab.analysis.effects import main_effects
 from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames, frames_of
-from realtime_lab.errors import ConfigError, RealtimeLabError
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
+from realtime_lab.errors import RealtimeLabError
+from realtime_lab.plots.style import (
+    CONDITION_COLOURS,
+    GREY,
+    INK,
+    new_axes,
+    plain,
+    quiet,
+    said_of,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["LevelPoint", "LevelsInfo", "draw_levels", "grids_of", "levels", "levels_info"]
 
@@ -90,7 +100,6 @@ def levels(source: HasFrames | pd.DataFrame, ax: Axes | None = None, *, metric: 
 
     Raises:
         ConfigError: If there is no such metric.
-        RealtimeLabError: If there are no turns.
     """
     info = levels_info(source, metric=metric)
     return draw_levels(info, new_axes(7.2, max(2.6, 1.4 + 0.3 * len(info.rows))) if ax is None else ax)
@@ -98,16 +107,17 @@ def levels(source: HasFrames | pd.DataFrame, ax: Axes | None = None, *, metric: 
 
 def levels_info(source: HasFrames | pd.DataFrame | Sequence[Grid], *, metric: str = "wer") -> LevelsInfo:
     """Gather what `levels` shows; arguments and errors as there, and grids where there are some already."""
-    grids = source if isinstance(source, Sequence) else grids_of(source)
+    try:
+        grids = source if isinstance(source, Sequence) else grids_of(source)
+    except RealtimeLabError as error:
+        return LevelsInfo(metric, (), (), {}, said_of(error), ())
     found: dict[str, list[dict[str, Any]]] = {}
     problem = ""
     for grid in grids:
         try:
             found[grid.condition] = [plain_row(row) for row in main_effects(grid, metric).to_dict("records")]
-        except ConfigError:
-            raise
         except RealtimeLabError as error:
-            problem = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            problem = said_of(error)
     rows = tuple(dict.fromkeys((row["setting"], row["value"]) for table in found.values() for row in table))
     known = [(name, row) for name, table in found.items() for row in table if row["mean"] is not None]
     if not known:

@@ -23,6 +23,7 @@ from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, pla
 __all__ = ["draw_onset", "draw_wer", "onset", "wer"]
 
 _CAPTION_CHARACTERS = 92
+_LABEL_CHARACTERS = 30
 _ROOM = 2.5
 """How far intervals are followed, in units of the highest rate."""
 
@@ -60,14 +61,17 @@ def draw_wer(info: WerInfo, ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     words = [sum(point.n_words for point in info.points if point.condition == name) for name in info.conditions]
     handles = [Line2D([], [], color=colours[name], marker="o", linestyle="none") for name in info.conditions]
-    names = [f" {plain(name)} ({count:,} words)" for name, count in zip(info.conditions, words, strict=True)]
+    names = [
+        f" {plain(name, _LABEL_CHARACTERS)} ({count:,} words)"
+        for name, count in zip(info.conditions, words, strict=True)
+    ]
     legend = ax.legend(
         handles, names, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False, fontsize=9
     )
     caption = " ".join(("Word edits over words, pooled; bars: 95 % over voices.", *info.notes))
     show_literally(
         *legend.get_texts(),
-        *ax.set_yticklabels([plain(name) for name in info.settings]),
+        *ax.set_yticklabels([plain(name, _LABEL_CHARACTERS) for name in info.settings]),
         ax.set_title(_filled(info.key), loc="left", color=INK, fontsize=9.5),  # across: a short figure would cut it
         ax.set_xlabel(f"word error rate\n{_filled(caption)}", color=INK, fontsize=9.5),
     )

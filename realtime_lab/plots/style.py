@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
 
-from realtime_lab.errors import RealtimeLabError
+from realtime_lab.errors import ConfigError, RealtimeLabError
 
 __all__ = [
     "CONDITION_COLOURS",
@@ -24,6 +24,7 @@ __all__ = [
     "plain",
     "quiet",
     "root_figure",
+    "said_of",
     "say_instead",
     "show_literally",
 ]
@@ -113,6 +114,18 @@ def show_literally(*texts: Text) -> None:
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)
+
+
+def said_of(error: RealtimeLabError) -> str:
+    """What a study lacks, as the sentence in place of a figure.
+
+    Raises:
+        ConfigError: If it is no lack but a mistake in what was asked for.
+    """
+    if isinstance(error, ConfigError):
+        raise error
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def say_instead(ax: Axes, sentence: str) -> Axes:

@@ -25,6 +25,7 @@ from realtime_lab.plots.style import (
     plain,
     quiet,
     root_figure,
+    say_instead,
     show_literally,
 )
 from realtime_lab.plots.tradeoff_data import ORACLE_LABEL, Summarised, TradeoffInfo, TradeoffPoint, tradeoff_info
@@ -64,6 +65,8 @@ def tradeoff(
 
 def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
     """Draw what `tradeoff_info` gathered; everything outside the axes (legends, caption) hangs on them."""
+    if info.problem:
+        return say_instead(ax, info.problem)
     colours = {name: CONDITION_COLOURS[i % len(CONDITION_COLOURS)] for i, name in enumerate(info.conditions)}
     quiet(ax)
     _set_limits(info, ax)
@@ -77,8 +80,6 @@ def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
         if info.is_path and named:
             ax.plot(*zip(*map(_place, named), strict=True), color=colours[name], linewidth=1.6, alpha=0.35, zorder=2.5)
     _draw_oracle(info, colours, ax)
-    if not info.points:
-        ax.text(0.5, 0.5, "No setting can be drawn", transform=ax.transAxes, ha="center", color=INK, fontsize=11)
     _draw_legends(info, colours, ax)
     _draw_texts(info, ax)
     if isinstance(ax, FigureAxes):  # ours: settle the layout, so that labels know where points are

@@ -122,6 +122,14 @@ class TradeoffInfo(NamedTuple):
     """Swept settings that the mocked server imitates only roughly."""
 
     @property
+    def problem(self) -> str:
+        """The sentence in place of the figure; empty when there is one."""
+        if self.points or self.oracle:
+            return ""
+        why = " ".join(self.not_drawn)
+        return f"No setting can be drawn. {why}" if why else "No turns: no session of this study is complete."
+
+    @property
     def caption(self) -> tuple[str, ...]:
         """What a reader must know, in paragraphs: how to read the plot, and how far to trust it."""
         what = (

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_analysis_handmade import PREFIX_MS, Hand, one_turn, wire
 
-from realtime_lab.analysis import session_rows
+from realtime_lab.analysis import session_rows, turns_df
 from realtime_lab.analysis.columns import RESPONSES, TOKENS, TRIALS, TURNS
+from realtime_lab.analysis.summary import summary
 from realtime_lab.audio.pcm import Interval
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import TokenLogprob, TranscriptionUsage
@@ -88,7 +89,10 @@ def test_one_answered_turn_and_89_s_of_silence_is_a_response_rate_of_50_percent(
     hand = Hand([[(1000.0, 2000.0)], [(8000.0, 9000.0)]], audio_ms=98_000.0)
     hand.item("a", 1060.0, 2560.0)
     hand.answer("a", 2600.0)
-    assert [row["outcome"] for row in session_rows(hand.build()).turns] == ["answered", "missed"]
+    recording = hand.build()
+    assert [row["outcome"] for row in session_rows(recording).turns] == ["answered", "missed"]
+    row = summary(turns_df(recording), by=[]).iloc[0]
+    assert (row["n_answered"], row["n_decided"], row["answered_rate"]) == (1, 2, 0.5)
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -97,6 +101,8 @@ def test_a_tail_of_20_ms_is_a_censored_turn(complete):
     hand.item("a", 1060.0, None)
     turn = session_rows(hand.build()).turns[0]
     assert (turn["outcome"], turn["outcome_reason"]) == ("censored", "the observation ended before the endpoint")
+    row = summary(turns_df(hand.build()), by=[]).iloc[0]
+    assert (row["n_censored"], row["n_decided"], row.isna()["answered_rate"]) == (1, 0, True)
 
 
 def test_a_turn_without_reference_speech_is_excluded_with_a_reason():

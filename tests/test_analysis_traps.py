@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from test_analysis_handmade import Hand, one_turn, wire
-from test_analysis_rows import rich
+from test_analysis_rows import TRANSCRIBING, rich
 
+from realtime_lab import ServerVad, SweepPlan, load_scripts
 from realtime_lab.analysis import session_rows
 from realtime_lab.analysis.columns import RESPONSES, TURNS, Column
 from realtime_lab.analysis.frames import turns_df
@@ -49,6 +50,16 @@ def test_trap_a_result_key_without_the_setting():
     both = pd.concat([frame.assign(threshold=0.3), frame.assign(threshold=0.7)], ignore_index=True)
     assert summary(both)["threshold"].tolist() == [0.3, 0.7]
     assert summary(both)["n_turns"].tolist() == [3, 3]
+
+
+def test_trap_a_re_run_overwrites_another_setting():
+    """Whatever differs between two trials is in their keys, and the same plan made again has the same keys."""
+    base = SessionConfig(model="m", turn_detection=ServerVad())
+    space = {"silence_duration_ms": [300, 500], "threshold": [0.3, 0.7], "max_output_tokens": [64, "inf"]}
+    made = [SweepPlan(base, space, load_scripts("orders")[:2], repeats=2, seed=7) for _ in range(2)]
+    keys = [trial.key for trial in made[0].trials]
+    assert len(keys) == len(set(keys)) == 8 * 2 * 2
+    assert keys == [trial.key for trial in made[1].trials]
 
 
 @pytest.mark.parametrize("limit", [0, -1, 5000, "infinite", "64", 63.5, True])
@@ -123,6 +134,20 @@ def test_trap_a_response_that_is_silent_throughout_was_never_heard():
     hand.answer("a", 2600.0, silent_ms=300.0, audible_ms=0.0)
     row = rows_of(hand).turns[0]
     assert (row["response_latency_ms"], row["leading_silence_ms"], row["first_byte_latency_ms"]) == (None, None, 1200.0)
+
+
+def test_trap_insertions_counted_as_word_errors_of_an_empty_reference():
+    """Words on silence are kept as insertions, are no error rate, and move no pooled rate."""
+    frames = []
+    for said, heard in (("", "thank you"), ("press two", "press two")):
+        hand = Hand([[(1000.0, 2000.0)]], wire(500.0, **TRANSCRIBING), texts=[said])
+        hand.item("a", 1060.0, 2560.0)
+        hand.transcript("a", 3100.0, heard)
+        frames.append(turns_df(hand.build()))
+    silent, spoken = (frame.iloc[0] for frame in frames)
+    assert pd.isna(silent["wer"]) and silent["n_insertions"] == 2 and spoken["wer"] == 0.0
+    pooled = summary(pd.concat(frames, ignore_index=True), by=[]).iloc[0]
+    assert (pooled["wer"], pooled["n_word_errors"], pooled["n_ref_words"]) == (0.0, 0, 2)
 
 
 def test_trap_minus_one_or_zero_for_what_did_not_happen():

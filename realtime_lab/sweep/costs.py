@@ -42,17 +42,18 @@ def billing_of(
         asked_models: The model that each setting asks for. It counts where the server's own word has no price, as
             with a deployment's name.
     """
-    found: dict[tuple[str | None, int], tuple[Price | None, TranscriptionPrice | None, bool]] = {}
-    for key, setting in zip(trials["effective"], trials["setting"], strict=True):
-        if (key, setting) not in found:
+    asked = [asked_models[setting] for setting in trials["setting"]]
+    found: dict[tuple[str | None, str | None], tuple[Price | None, TranscriptionPrice | None, bool]] = {}
+    for key, model in zip(trials["effective"], asked, strict=True):
+        if (key, model) not in found:
             session = effective.get(key, {}) if key is not None else {}
-            model = table.price(session.get("model")) or table.price(asked_models[setting])
             recogniser = _inner(session, "audio", "input", "transcription")
             name = recogniser.get("model") if isinstance(recogniser, dict) else None
-            price = table.transcription.get(name) if isinstance(name, str) else None
-            found[key, setting] = model, price, isinstance(recogniser, dict)
-    each = [found[place] for place in zip(trials["effective"], trials["setting"], strict=True)]
-    return Billing([model for model, _, _ in each], [price for _, price, _ in each], [asked for _, _, asked in each])
+            heard = table.transcription.get(name) if isinstance(name, str) else None
+            spoken = table.price(session.get("model")) or table.price(model)
+            found[key, model] = spoken, heard, isinstance(recogniser, dict)
+    each = [found[place] for place in zip(trials["effective"], asked, strict=True)]
+    return Billing([spoken for spoken, _, _ in each], [heard for _, heard, _ in each], [told for _, _, told in each])
 
 
 def asked_models(plan: Any, axes: Any, settings: Any) -> list[str | None]:

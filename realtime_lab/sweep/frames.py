@@ -23,12 +23,23 @@ from realtime_lab.sweep.costs import Billing, responses_usd, trials_usd
 from realtime_lab.sweep.records import plain_value
 from realtime_lab.sweep.tables import KINDS
 
-__all__ = ["SettingColumn", "rows_frame", "setting_columns", "trials_frame", "typed", "with_keys"]
+__all__ = [
+    "KeyColumns",
+    "SettingColumn",
+    "key_columns",
+    "rows_frame",
+    "setting_columns",
+    "trials_frame",
+    "typed",
+    "with_keys",
+]
 
 _ARROW = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
 SettingColumn = tuple[str, str, list[Any]]
 """Name of a swept setting, its declared type, and its value in every setting of the plan."""
+KeyColumns = Sequence[tuple[str, pa.Array]]
+"""Name and values, one per trial."""
 
 
 def typed(value: Any, dtype: str) -> Any:
@@ -66,8 +77,13 @@ def setting_columns(axes: Any, settings: Any) -> list[SettingColumn]:
         raise ValueError(f"its settings cannot be read: {error}") from None
 
 
-def _key_columns(trials: Mapping[str, list[Any]], settings: Sequence[SettingColumn]) -> list[tuple[str, pa.Array]]:
-    """Keys and swept settings, one value per trial."""
+def key_columns(trials: Mapping[str, list[Any]], settings: Sequence[SettingColumn]) -> KeyColumns:
+    """Keys and swept settings, one value per trial.
+
+    Args:
+        trials: As `StudyReader.trials` gives them.
+        settings: As `setting_columns` gives them.
+    """
     given = {"trial": "key", "attempt": "attempt", "script": "script", "condition": "condition"}
     given |= {"repeat": "repeat", "target": "target"}
     columns = [
@@ -81,8 +97,7 @@ def _key_columns(trials: Mapping[str, list[Any]], settings: Sequence[SettingColu
 def rows_frame(
     kind: str,
     rows: pa.Table,
-    trials: Mapping[str, list[Any]],
-    settings: Sequence[SettingColumn],
+    keys: KeyColumns,
     billing: Billing | None = None,
 ) -> pd.DataFrame:
     """The frame of one kind of rows.
@@ -90,12 +105,11 @@ def rows_frame(
     Args:
         kind: turns, responses or tokens.
         rows: As `StudyReader.rows` gives them.
-        trials: As `StudyReader.trials` gives them.
-        settings: As `setting_columns` gives them.
+        keys: As `key_columns` gives them.
         billing: What responses are priced by; adds their cost.
     """
     numbers = rows["trial_number"].combine_chunks()
-    columns = [(name, values.take(numbers)) for name, values in _key_columns(trials, settings)]
+    columns = [(name, values.take(numbers)) for name, values in keys]
     columns.append(("metrics_version", pa.repeat(pa.scalar(METRICS_VERSION, pa.int64()), rows.num_rows)))
     columns += [(entry.name, rows[entry.name]) for entry in KINDS[kind]]
     if billing is not None:
@@ -106,7 +120,7 @@ def rows_frame(
 def trials_frame(
     rows: pa.Table,
     trials: Mapping[str, list[Any]],
-    settings: Sequence[SettingColumn],
+    keys: KeyColumns,
     effective: Mapping[str, Mapping[str, Any]],
     billing: Billing,
     responses: pa.Table,
@@ -116,13 +130,13 @@ def trials_frame(
     Args:
         rows: Rows of kind trials.
         trials: As `StudyReader.trials` gives them.
-        settings: As `setting_columns` gives them.
+        keys: As `key_columns` gives them.
         effective: Effective configurations by hash.
         billing: What the trials are priced by.
         responses: Rows of kind responses.
     """
     count = len(trials["trial"])
-    columns = _key_columns(trials, settings)
+    columns = list(keys)
     columns.append(("metrics_version", pa.repeat(pa.scalar(METRICS_VERSION, pa.int64()), count)))
     columns += [(name, pa.array(trials[name], pa.int64())) for name in ("block", "seed")]
     columns.append(("state", pa.array(trials["state"], pa.string())))
@@ -165,7 +179,7 @@ def with_keys(
 ) -> pd.DataFrame:
     """A frame about one trial, with that trial's keys and swept settings before its own columns."""
     columns = [
-        (name, values.take(pa.repeat(pa.scalar(number), len(frame)))) for name, values in _key_columns(trials, settings)
+        (name, values.take(pa.repeat(pa.scalar(number), len(frame)))) for name, values in key_columns(trials, settings)
     ]
     columns.append(("metrics_version", pa.repeat(pa.scalar(METRICS_VERSION, pa.int64()), len(frame))))
     keys = frame_of_arrow(pa.table([array for _, array in columns], names=[name for name, _ in columns]))

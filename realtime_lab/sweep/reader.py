@@ -12,6 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +141,22 @@ class StudyReader:
         return [(trial, attempt, str(state)) for trial, attempt, state in rows]
 
     def _current(self, table: pa.Table) -> pa.Table:
+        attempts, numbers = self._attempts, table["trial_number"]
+        if table.num_rows and not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < len(attempts):
+            raise self._damaged("rows of trials that it does not have")
+        wanted = pc.equal(table["attempt"], attempts.take(numbers.combine_chunks()))
+        return table if pc.all(wanted).as_py() in (True, None) else table.filter(wanted)
+
+    @cached_property
+    def _attempts(self) -> pa.Array:
+        """The attempt of each trial whose rows count; 0 for none."""
         attempts = [a for (a,) in self._db.execute("SELECT coalesce(attempt, 0) FROM trials ORDER BY trial")]
         if set(map(type, attempts)) - {int}:
             raise self._damaged("its trials hold text where numbers belong")
-        numbers = table["trial_number"]
-        if table.num_rows and not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < len(attempts):
-            raise self._damaged("rows of trials that it does not have")
-        wanted = pc.equal(table["attempt"], pa.array(attempts, pa.int32()).take(numbers.combine_chunks()))
-        return table if pc.all(wanted).as_py() in (True, None) else table.filter(wanted)
+        try:
+            return pa.array(attempts, pa.int32())
+        except (pa.ArrowInvalid, OverflowError):
+            raise self._damaged("its trials have attempts that are too many") from None
 
     def blob(self, sha256: str, codec: str, most: int) -> bytes | None:
         """A blob that is stored as it is; None when there is none of this codec.

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from realtime_lab.sweep.costs import Billing, asked_models, billing_of
-from realtime_lab.sweep.frames import SettingColumn, rows_frame, setting_columns, trials_frame
+from realtime_lab.sweep.frames import KeyColumns, SettingColumn, key_columns, rows_frame, setting_columns, trials_frame
 from realtime_lab.sweep.prices import load_prices
 from realtime_lab.sweep.reader import StudyReader
 
@@ -50,11 +50,11 @@ class StudyFrames:
 
     def rows(self, kind: str) -> pd.DataFrame:
         """One row per turn, or per token."""
-        return rows_frame(kind, self._reader.rows(kind), self._trials, self._settings)
+        return rows_frame(kind, self._reader.rows(kind), self._keys)
 
     def responses(self) -> pd.DataFrame:
         """One row per response, priced."""
-        return rows_frame("responses", self._responses, self._trials, self._settings, self._billing)
+        return rows_frame("responses", self._responses, self._keys, self._billing)
 
     def trials(self, effective: bool = True) -> pd.DataFrame:
         """One row per trial of the plan, run or not.
@@ -63,7 +63,11 @@ class StudyFrames:
             effective: With the columns of the effective configuration, which take longest.
         """
         rows, told = self._reader.rows("trials"), self._effective if effective else {}
-        return trials_frame(rows, self._trials, self._settings, told, self._billing, self._responses)
+        return trials_frame(rows, self._trials, self._keys, told, self._billing, self._responses)
+
+    @cached_property
+    def _keys(self) -> KeyColumns:
+        return key_columns(self._trials, self._settings)
 
     @cached_property
     def _responses(self) -> pa.Table:

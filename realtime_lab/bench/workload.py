@@ -23,8 +23,6 @@ __all__ = ["BASE", "fill_study", "large_plan", "tasks_of"]
 BASE = SessionConfig(
     model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="gpt-4o-transcribe")
 )
-_SESSIONS = 4_200
-"""More than there are in a merged batch: `store.SMALL_BATCH_ROWS` turns, four of them a session."""
 _DATES = ("2026-01-01T00:00:00.000+00:00", "2026-01-01T00:00:01.000+00:00")
 
 
@@ -49,22 +47,23 @@ def large_plan(trials: int) -> SweepPlan:
     return SweepPlan(BASE, space | levels, scripts, conditions=[clean(), babble(3)], repeats=repeats, seed=1)
 
 
-def fill_study(path: Path, plan: SweepPlan, at_once: int = 200) -> Iterator[int]:
+def fill_study(path: Path, plan: SweepPlan, at_once: int = 200, sessions: int = 4_200) -> Iterator[int]:
     """Write a study whose trials have the rows of real sessions, dealt round and round, whatever the trial's script.
 
-    There are so many of them, from all over the plan, that no batch holds one twice: it would be packed as if it were
-    nothing.
+    With as many as a merged batch has trials (`store.SMALL_BATCH_ROWS` turns) no batch holds one twice: it would be
+    packed as if it were nothing.
 
     Args:
         path: The new study.
         plan: Its plan.
         at_once: Trials in one transaction.
+        sessions: How many sessions to hold, of trials from all over the plan.
 
     Yields:
         How many trials have been committed so far; 0 when the sessions have been held.
     """
     trials = plan.trials
-    held = cycle(_sessions(plan))
+    held = cycle(_sessions(plan, sessions))
     writer = StudyWriter.open(path, study_content(plan, mocked(), trials))
     yield 0
     try:
@@ -77,9 +76,9 @@ def fill_study(path: Path, plan: SweepPlan, at_once: int = 200) -> Iterator[int]
         writer.close()
 
 
-def _sessions(plan: SweepPlan) -> list[TrialResult]:
+def _sessions(plan: SweepPlan, count: int) -> list[TrialResult]:
     """Real sessions of trials drawn from the plan."""
-    drawn = sorted(random.Random(1).sample(range(len(plan.trials)), min(_SESSIONS, len(plan.trials))))
+    drawn = sorted(random.Random(1).sample(range(len(plan.trials)), min(count, len(plan.trials))))
     tasks = tasks_of(plan, [plan.trials[number] for number in drawn], keep=False)
     # Its rows have the same columns, and it is a hundred times as fast; by place, so that audio is made once.
     target = mocked(transcriber=SIMULATED)

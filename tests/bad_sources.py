@@ -27,6 +27,7 @@ class Source:
 
     def __init__(self, recording, turns, responses, tokens, trials):
         self.first, self.frames = recording, (turns, responses, tokens, trials)
+        self.words = None
 
     def turns_df(self):
         return self.frames[0]
@@ -41,7 +42,9 @@ class Source:
         return self.frames[3]
 
     def words_df(self):
-        return words_frame(self.turns_df(), self.tokens_df())
+        if self.words is None:  # 20,000 words take a while to align
+            self.words = words_frame(self.turns_df(), self.tokens_df())
+        return self.words
 
     def summary(self, **arguments):
         return summary(self.turns_df(), self.responses_df(), **arguments)

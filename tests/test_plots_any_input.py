@@ -50,9 +50,10 @@ def test_a_plot_shows_something_or_says_why_not(name, kind):
             assert "None" not in said and "nan" not in said
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["empty study", "all failed", "NaN"])
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name.endswith("_info")])
 def test_what_a_plot_shows_is_gathered_whatever_the_study_holds(name, kind):
+    """Of the other kinds the test above says so: each plot gathers first."""
     for info in call(name, kind):
         assert isinstance(info, tuple) and info._fields
 

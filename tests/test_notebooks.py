@@ -76,7 +76,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, root, folder, tmp_path, monkey
             plotted.append((time.monotonic() - started, any("image/png" in o.get("data", {}) for o in cell.outputs)))
 
     client = NotebookClient(
-        book, timeout=120, resources={"metadata": {"path": str(folder)}}, on_cell_executed=look, kernel_name="python3"
+        book, timeout=300, resources={"metadata": {"path": str(folder)}}, on_cell_executed=look, kernel_name="python3"
     )
     client.execute()
     code = [cell for cell in book.cells if cell.cell_type == "code"]

@@ -283,7 +283,8 @@ def test_a_sweep_survives_a_reload_of_the_page_and_a_second_run_of_its_cell(lab)
     """The page is closed while it runs; opened again, the same cell shows the same sweep, and one study has it all."""
     cell = (
         "import realtime_lab as rl\n"
-        "plan = rl.SweepPlan(rl.SessionConfig(), {'silence_duration_ms': list(range(200, 1000, 20))}, 'orders')\n"
+        "space = {'silence_duration_ms': list(range(200, 1000, 20))}\n"
+        "plan = rl.SweepPlan(rl.SessionConfig(), space, 'orders', repeats=4)\n"
         "run = rl.RunPanel(plan, store='reload.sqlite', workers=1)\nrun"
     )
     with lab.notebook("reload", cell) as page:

@@ -26,7 +26,7 @@ FRAMES = {
     "events_df": EVENTS,
     "summary": SUMMARY,
 }
-ROOMS = ("realtime_lab", "realtime_lab.analysis", "realtime_lab.analysis.columns", "realtime_lab.plots", "realtime_lab.errors")
+ROOMS = tuple("realtime_lab" + room for room in ("", ".analysis", ".analysis.columns", ".plots", ".errors"))
 
 
 def table(title: str, of: tuple[Column, ...]) -> str:

@@ -194,7 +194,7 @@ def salvage(
     """Copy every whole batch of the damaged study at STUDY into a new one, which the same sweep then finishes."""
     with _plain_ends():
         from realtime_lab.sweep import SweepPlan
-        from realtime_lab.sweep.salvage import salvage as rescue
+        from realtime_lab.sweep.store.salvage import salvage as rescue
 
         typer.echo(str(rescue(study, out, None if plan is None else SweepPlan.load(plan))))
 

@@ -16,8 +16,8 @@ from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.protocol.events import SessionCreated
 from realtime_lab.recording import Header, RecordedEvent, Recording
 from realtime_lab.sweep import SweepPlan
-from realtime_lab.sweep.worker import TrialResult, TrialTask, pack_recording
-from realtime_lab.sweep.worker import _finished as finished
+from realtime_lab.sweep.workers.worker import TrialResult, TrialTask, pack_recording
+from realtime_lab.sweep.workers.worker import _finished as finished
 
 BASE = SessionConfig(model="some-model", turn_detection=ServerVad())
 

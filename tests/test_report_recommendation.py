@@ -13,8 +13,8 @@ from realtime_lab.audio import babble, clean
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.report.recommendation import MAX_WORDS, WAITS, old_setting, recommend
 from realtime_lab.report.table import setting_table
-from realtime_lab.sweep.chosen import best_setting, compare_settings, swept_settings
-from realtime_lab.sweep.plan import SweepPlan
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.studies.chosen import best_setting, compare_settings, swept_settings
 
 LIMIT = "cutoff_rate <= 0.05"
 

@@ -10,8 +10,8 @@ from realtime_lab.config import Tracing
 from realtime_lab.errors import ConfigError, RemoteError
 from realtime_lab.protocol import events as ev
 from realtime_lab.server.serve import RealtimeServer, SocketSession
-from realtime_lab.sweep.records import target_from_record, target_to_record
-from realtime_lab.sweep.schedule import Schedule
+from realtime_lab.sweep.plans.records import target_from_record, target_to_record
+from realtime_lab.sweep.running.schedule import Schedule
 from realtime_lab.testing import Fault, FaultServer
 
 BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad())

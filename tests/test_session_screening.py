@@ -14,7 +14,8 @@ from realtime_lab.config import SemanticVad, ServerVad, SessionConfig
 from realtime_lab.errors import PlanError
 from realtime_lab.session import Stage, live, mocked, run_session
 from realtime_lab.session.screening import screen
-from realtime_lab.sweep import SweepPlan, run_sweep, worker
+from realtime_lab.sweep import SweepPlan, run_sweep
+from realtime_lab.sweep.workers import worker
 
 BASE = SessionConfig(model="m", turn_detection=ServerVad())
 SCRIPT = load_scripts("orders")[0]

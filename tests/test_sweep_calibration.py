@@ -12,7 +12,7 @@ from realtime_lab.cli import app
 from realtime_lab.errors import PlanError, RemoteError
 from realtime_lab.server import Profile
 from realtime_lab.session import Stage, live, mocked, run_session
-from realtime_lab.sweep.calibration import calibrate, protocol
+from realtime_lab.sweep.fitting.calibration import calibrate, protocol
 
 FREE = live("http://127.0.0.1:1/v1", api_key_env=None)
 PAID = live("http://127.0.0.1:1/v1", api_key_env=None, paid=True)

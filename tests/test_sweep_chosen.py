@@ -12,8 +12,8 @@ from choice_frames import responses_frame, turns_frame
 from realtime_lab.audio import Clip, Interval, Script, Segment, Turn, babble, clean
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import PlanError, RealtimeLabError
-from realtime_lab.sweep.chosen import best_setting, compare, compare_settings, swept_settings, worst_of
-from realtime_lab.sweep.plan import SweepPlan
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.studies.chosen import best_setting, compare, compare_settings, swept_settings, worst_of
 
 
 def script(number, source="constructed"):

@@ -15,8 +15,8 @@ from realtime_lab.errors import PlanError
 from realtime_lab.protocol import events as ev
 from realtime_lab.session import mocked, replay
 from realtime_lab.sweep import Study, SweepPlan, optimize, run_sweep
-from realtime_lab.sweep.front import front_settings
-from realtime_lab.sweep.plan_file import load_plan
+from realtime_lab.sweep.plans.plan_file import load_plan
+from realtime_lab.sweep.studies.front import front_settings
 
 MANUAL = SessionConfig(model="gpt-realtime", turn_detection=None)
 KINDS = {"turn_detection": [ServerVad(), None]}

@@ -6,8 +6,8 @@ import pytest
 from test_sweep_chosen import LATENCY, MadeUpStudy, script
 
 from realtime_lab.errors import PlanError
-from realtime_lab.sweep.chosen import best_setting
-from realtime_lab.sweep.confirmed import confirm_best, confirming_best
+from realtime_lab.sweep.studies.chosen import best_setting
+from realtime_lab.sweep.studies.confirmed import confirm_best, confirming_best
 
 
 class Fresh(MadeUpStudy):

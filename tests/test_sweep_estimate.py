@@ -7,7 +7,7 @@ import pytest
 import realtime_lab as rl
 from realtime_lab.analysis.columns import TRIALS
 from realtime_lab.audio import load_scripts
-from realtime_lab.sweep import estimate as module
+from realtime_lab.sweep.plans import estimate as module
 
 BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad())
 ORDERS = load_scripts("orders")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from realtime_lab.errors import StudyError, StudyLockedError
-from realtime_lab.sweep.lock import StudyLock, check_local, is_locked
+from realtime_lab.sweep.store.lock import StudyLock, check_local, is_locked
 
 
 def test_a_second_lock_is_refused_and_names_this_process(tmp_path):
@@ -27,7 +27,7 @@ def test_a_second_lock_is_refused_and_names_this_process(tmp_path):
 
 def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from realtime_lab.sweep.lock import StudyLock;"
+        "import sys; from pathlib import Path; from realtime_lab.sweep.store.lock import StudyLock;"
         "StudyLock(Path(sys.argv[1])).acquire(); print(flush=True); sys.stdin.read()"
     )
     study = tmp_path / "s.sqlite"
@@ -78,7 +78,7 @@ def test_network_file_systems_are_refused(tmp_path):
 def test_a_child_that_was_being_started_when_its_parent_was_killed_holds_nobody_up(tmp_path):
     """Between fork and exec a child has its parent's descriptors, the lock among them: that is waited out."""
     code = (
-        "import os, sys, time; from pathlib import Path; from realtime_lab.sweep.lock import StudyLock;"
+        "import os, sys, time; from pathlib import Path; from realtime_lab.sweep.store.lock import StudyLock;"
         "StudyLock(Path(sys.argv[1])).acquire();"
         "print(flush=True) if os.fork() else time.sleep(0.5)"
     )

@@ -11,8 +11,8 @@ from sweep_fakes import BASE, script, small_plan
 
 from realtime_lab.errors import MissingExtraError, PlanError
 from realtime_lab.sweep import SweepPlan, optimize, run_sweep
-from realtime_lab.sweep.front import front_points
 from realtime_lab.sweep.optimizing import SettingSearch
+from realtime_lab.sweep.studies.front import front_points
 
 SPACE = {
     "turn_detection.type": ["server_vad", "semantic_vad"], "silence_duration_ms": range(200, 1200, 100),

@@ -15,8 +15,9 @@ import sweep_fakes
 from sweep_fakes import small_plan
 
 from realtime_lab.errors import StudyUnwritableError
-from realtime_lab.sweep import Study, patient, start_sweep
-from realtime_lab.sweep.patient import BROKEN_PATIENCE_S, FULL_PATIENCE_S, PatientWriter
+from realtime_lab.sweep import Study, start_sweep
+from realtime_lab.sweep.running import patient
+from realtime_lab.sweep.running.patient import BROKEN_PATIENCE_S, FULL_PATIENCE_S, PatientWriter
 
 PLAN = small_plan(range(200, 250))
 

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, wait
 import pytest
 import sweep_fakes
 
-from realtime_lab.sweep.pool import WorkerDied, WorkerPool, WorkerStartError
+from realtime_lab.sweep.workers.pool import WorkerDied, WorkerPool, WorkerStartError
 
 
 @pytest.fixture(scope="module")

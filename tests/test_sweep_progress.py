@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from realtime_lab.sweep.progress import ProgressDisplay, ProgressMeter
+from realtime_lab.sweep.running.progress import ProgressDisplay, ProgressMeter
 
 
 class Clock:

@@ -208,7 +208,9 @@ def test_cancel_is_quick_keeps_what_came_back_and_leaves_no_process(store):
     while time.monotonic() - began < 2 and _threads():
         time.sleep(0.01)
     assert not _threads()
-    done = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "realtime_lab.sweep.child"], capture_output=True)
+    done = subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "-f", "realtime_lab.sweep.workers.child"], capture_output=True
+    )
     assert done.stdout == b""
     run.cancel()
     assert run_sweep(plan, store=store, run=sweep_fakes.instant, **QUIET).states() == {"complete": 400}
@@ -394,7 +396,7 @@ def test_a_script_that_ends_with_a_sweep_under_way_closes_it(tmp_path, store):
 
 def test_workers_import_neither_pandas_nor_pyarrow_nor_matplotlib():
     code = textwrap.dedent("""
-        import sys, realtime_lab.sweep.child, realtime_lab.sweep.worker
+        import sys, realtime_lab.sweep.workers.child, realtime_lab.sweep.workers.worker
         print(sorted({"pandas", "pyarrow", "matplotlib", "ipywidgets", "scipy"} & set(sys.modules)))
     """)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -14,9 +14,9 @@ from test_sweep_store import DATES, content, filled, result_of
 from realtime_lab.audio import load_scripts
 from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep import Study, SweepPlan, run_sweep
-from realtime_lab.sweep.pages import rows_in_pages, with_log
-from realtime_lab.sweep.salvage import _Found, salvage
-from realtime_lab.sweep.store import StudyWriter
+from realtime_lab.sweep.store.pages import rows_in_pages, with_log
+from realtime_lab.sweep.store.salvage import _Found, salvage
+from realtime_lab.sweep.store.writer import StudyWriter
 
 PLAN = small_plan(range(200, 230))
 NUMBERS = list(range(60))

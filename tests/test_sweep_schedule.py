@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_lab.sweep.schedule import MAX_TASK_TRIALS, Schedule
+from realtime_lab.sweep.running.schedule import MAX_TASK_TRIALS, Schedule
 
 
 def rows(blocks, per_block):

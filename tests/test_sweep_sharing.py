@@ -110,7 +110,7 @@ def test_a_study_of_shipped_speech_needs_no_audio(tmp_path):
 def test_a_study_being_written_can_be_given_away_as_far_as_it_is(tmp_path):
     from test_sweep_store import DATES, content, result_of
 
-    from realtime_lab.sweep.store import StudyWriter
+    from realtime_lab.sweep.store.writer import StudyWriter
 
     writer = StudyWriter.open(tmp_path / "s.sqlite", content())
     writer.commit([result_of(0)], *DATES)

@@ -12,7 +12,7 @@ from realtime_lab.analysis.cost import PriceTable
 from realtime_lab.errors import PlanError
 from realtime_lab.protocol import events as ev
 from realtime_lab.server.serve import RealtimeServer, SocketSession
-from realtime_lab.sweep.spend import NOTHING, Budget, Cap, Used, trial_ceiling_s, trial_ceiling_usd
+from realtime_lab.sweep.running.spend import NOTHING, Budget, Cap, Used, trial_ceiling_s, trial_ceiling_usd
 
 BASE = rl.SessionConfig(model="gpt-realtime-2.1", turn_detection=rl.ServerVad(silence_duration_ms=200))
 PRICE = rl.load_prices().price("gpt-realtime-2.1")

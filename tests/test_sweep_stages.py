@@ -13,9 +13,9 @@ from realtime_lab.audio import load_scripts
 from realtime_lab.errors import PlanError, RealtimeLabError
 from realtime_lab.session import live, mocked
 from realtime_lab.sweep import Confirm, Study, SweepPlan, run_stages, run_sweep
-from realtime_lab.sweep.front import front_settings
-from realtime_lab.sweep.plan import Estimate
+from realtime_lab.sweep.plans.plan import Estimate
 from realtime_lab.sweep.stages import confirming_plan
+from realtime_lab.sweep.studies.front import front_settings
 
 SPACE = {"silence_duration_ms": [200, 300, 500, 700, 1000], "threshold": [0.3, 0.7]}
 CONTROL = {"silence_duration_ms": 500, "threshold": 0.7}

@@ -24,10 +24,10 @@ from realtime_lab.errors import (
 )
 from realtime_lab.session import mocked
 from realtime_lab.sweep import Study
-from realtime_lab.sweep.content import study_content
-from realtime_lab.sweep.reader import reading
-from realtime_lab.sweep.store import StudyWriter
-from realtime_lab.sweep.worker import TrialResult, TrialTask
+from realtime_lab.sweep.store.content import study_content
+from realtime_lab.sweep.store.reader import reading
+from realtime_lab.sweep.store.writer import StudyWriter
+from realtime_lab.sweep.workers.worker import TrialResult, TrialTask
 
 PLAN = small_plan()
 DATES = ("2026-01-01T00:00:00.000+00:00", "2026-01-01T00:00:01.000+00:00")

@@ -245,9 +245,9 @@ def test_a_million_rows_are_quick_to_read(tmp_path, full):
     import time
 
     from realtime_lab.session import mocked
-    from realtime_lab.sweep.content import study_content
-    from realtime_lab.sweep.store import StudyWriter
-    from realtime_lab.sweep.worker import TrialResult
+    from realtime_lab.sweep.store.content import study_content
+    from realtime_lab.sweep.store.writer import StudyWriter
+    from realtime_lab.sweep.workers.worker import TrialResult
 
     plan = small_plan(range(200, 220))
     each = 25_000 if full else 2_500

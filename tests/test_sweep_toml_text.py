@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_lab.sweep.toml_text import from_toml, to_toml, toml_text
+from realtime_lab.sweep.plans.toml_text import from_toml, to_toml, toml_text
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["null", "'null'", "''null''", '\x7f\\"\n'])
 values = st.recursive(

@@ -20,7 +20,7 @@ from realtime_lab.errors import RecordingError, StudyError
 from realtime_lab.recording import recording_from_bytes, recording_to_bytes
 from realtime_lab.session import run_session
 from realtime_lab.sweep import Study
-from realtime_lab.sweep.store import StudyWriter
+from realtime_lab.sweep.store.writer import StudyWriter
 
 HERE = Path(__file__).parent
 PLAN = small_plan(range(200, 215))

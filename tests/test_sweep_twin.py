@@ -10,7 +10,7 @@ from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import RecordingError
 from realtime_lab.server import PROFILES
 from realtime_lab.session import Stage, mocked, run_session
-from realtime_lab.sweep.fit_hearing import Edge, fit_hearing
+from realtime_lab.sweep.fitting.hearing import Edge, fit_hearing
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import PlanError, ScriptError
 from realtime_lab.session import azure, live, mocked, openai
 from realtime_lab.sweep import SweepPlan
-from realtime_lab.sweep.estimate import Estimate
+from realtime_lab.sweep.plans.estimate import Estimate
 from realtime_lab.widgets.config_panel import ConfigPanel
 from realtime_lab.widgets.sweep_form import AXIS_NAMES, MOST_SETTINGS, Axis, SweepForm
 from realtime_lab.widgets.sweep_panel import SweepPanel

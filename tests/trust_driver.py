@@ -22,8 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sweep_fakes import instant, small_plan
 
 from realtime_lab.errors import StudyError
-from realtime_lab.sweep import patient, run_sweep, schedule, schema, tables
-from realtime_lab.sweep.store import StudyWriter
+from realtime_lab.sweep import run_sweep
+from realtime_lab.sweep.running import patient, schedule
+from realtime_lab.sweep.store import schema, tables
+from realtime_lab.sweep.store.writer import StudyWriter
 
 MODES = {"count": 0, "kill": 1, "tear": 2, "no_space": 3, "broken": 4}
 PLAN = small_plan(range(200, 215))

@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sweep_fakes import instant, small_plan
 from trust_driver import AT_ONCE, COUNT, compared, in_a_fork, tell_kept
 
-from realtime_lab.sweep import run_sweep, tables
+from realtime_lab.sweep import run_sweep
+from realtime_lab.sweep.store import tables
 
 PLAN = small_plan(range(200, 200 + COUNT // 2))
 SESSION_S = 0.004

@@ -11,7 +11,7 @@ import msgspec
 
 from realtime_lab.bench.values import FORMAT_VERSION, Figure, Results
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.sweep.pool import usable_cores
+from realtime_lab.sweep.workers.pool import usable_cores
 
 __all__ = ["BENCHES", "compare_results", "load_results", "run_benches", "save_results"]
 

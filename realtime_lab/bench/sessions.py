@@ -10,8 +10,8 @@ from realtime_lab.audio import clean, load_scripts
 from realtime_lab.bench.values import Figure
 from realtime_lab.bench.workload import BASE, tasks_of
 from realtime_lab.sweep import SweepPlan, run_sweep
-from realtime_lab.sweep.pool import usable_cores
-from realtime_lab.sweep.worker import run_batch, run_trial
+from realtime_lab.sweep.workers.pool import usable_cores
+from realtime_lab.sweep.workers.worker import run_batch, run_trial
 
 __all__ = ["measure"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from realtime_lab.bench.values import Figure
 from realtime_lab.bench.workload import fill_study, large_plan
 from realtime_lab.sweep import Study
-from realtime_lab.sweep.pool import usable_cores
+from realtime_lab.sweep.workers.pool import usable_cores
 
 __all__ = ["measure"]
 

@@ -12,9 +12,9 @@ from realtime_lab.bench.values import Figure
 from realtime_lab.bench.workload import large_plan
 from realtime_lab.session import mocked
 from realtime_lab.sweep import Study
-from realtime_lab.sweep.content import study_content
-from realtime_lab.sweep.store import StudyWriter
-from realtime_lab.sweep.worker import TrialResult
+from realtime_lab.sweep.store.content import study_content
+from realtime_lab.sweep.store.writer import StudyWriter
+from realtime_lab.sweep.workers.worker import TrialResult
 
 __all__ = ["measure"]
 

@@ -13,10 +13,10 @@ from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.session import mocked
-from realtime_lab.sweep.content import study_content
-from realtime_lab.sweep.plan import SweepPlan, Trial
-from realtime_lab.sweep.store import StudyWriter
-from realtime_lab.sweep.worker import TrialResult, TrialTask, run_trial
+from realtime_lab.sweep.plans.plan import SweepPlan, Trial
+from realtime_lab.sweep.store.content import study_content
+from realtime_lab.sweep.store.writer import StudyWriter
+from realtime_lab.sweep.workers.worker import TrialResult, TrialTask, run_trial
 
 __all__ = ["BASE", "fill_study", "large_plan", "tasks_of"]
 

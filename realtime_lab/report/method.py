@@ -17,9 +17,9 @@ from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.audio import script_sets
 from realtime_lab.config import short_path, treatment, treatment_reason
 from realtime_lab.errors import PlanError, ScriptError
-from realtime_lab.sweep.plan import SweepPlan
-from realtime_lab.sweep.plan_file import save_plan
-from realtime_lab.sweep.toml_text import toml_text
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.plan_file import save_plan
+from realtime_lab.sweep.plans.toml_text import toml_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -35,7 +35,7 @@ from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom,
 from realtime_lab.report.svg import colour_variables
 from realtime_lab.report.table import SettingTable, setting_table
 from realtime_lab.session import calibrated_against
-from realtime_lab.sweep.chosen import Swept, best_setting, candidates, compare_settings, worst_of
+from realtime_lab.sweep.studies.chosen import Swept, best_setting, candidates, compare_settings, worst_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from realtime_lab.analysis.choice_where import Where
 from realtime_lab.analysis.choice_words import amount, column_of, interval, label_of, plural, setting_words
 from realtime_lab.config import field_info
 from realtime_lab.errors import ConfigError, PlanError
-from realtime_lab.sweep.chosen import Swept
-from realtime_lab.sweep.plan import SweepPlan
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.studies.chosen import Swept
 
 __all__ = ["MAX_WORDS", "WAITS", "Change", "Recommendation", "Wait", "mocked_sentence", "old_setting", "recommend"]
 

@@ -15,7 +15,7 @@ from realtime_lab.errors import RealtimeLabError
 from realtime_lab.report.listening import hear, said_in
 from realtime_lab.session.replay_audio import AudioReplay, played_pieces
 from realtime_lab.session.stage import Stage
-from realtime_lab.sweep.chosen import Swept
+from realtime_lab.sweep.studies.chosen import Swept
 
 if TYPE_CHECKING:
     from realtime_lab.audio import Script

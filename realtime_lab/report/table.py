@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from realtime_lab.analysis.choice_values import Best
 from realtime_lab.analysis.choice_words import compact, compact_interval, plural, setting_words
 from realtime_lab.analysis.summary_columns import RATE_COUNTS, sample_size
-from realtime_lab.sweep.chosen import Swept
+from realtime_lab.sweep.studies.chosen import Swept
 
 __all__ = ["Cell", "SettingRow", "SettingTable", "setting_table"]
 

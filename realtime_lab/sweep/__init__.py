@@ -1,8 +1,10 @@
 """Many sessions: plan them, run them over worker processes into one study file, read it back as frames.
 
-`SweepPlan` says what is run, `start_sweep` and `run_sweep` run it and go on where an interrupted run stopped, `Study`
-reads what is there and says which setting to take. Names are looked up when first used, so that worker processes
-import neither pandas nor pyarrow.
+Its rooms, each using only those before it: `plans` says what is run, `workers` hold the sessions, `store` is the study
+file, `studies` reads it and says which setting to take, `running` brings the four together and goes on where an
+interrupted run stopped. On top stand `stages` (screen, then confirm), `optimizing` (Optuna) and `fitting` (from
+recordings back to a server). Names are looked up when first used, so that worker processes import neither pandas nor
+pyarrow.
 """
 
 from __future__ import annotations
@@ -11,23 +13,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from realtime_lab.sweep.calibration import Calibrated, calibrate
-    from realtime_lab.sweep.chosen import compare
-    from realtime_lab.sweep.confirm import Confirm
-    from realtime_lab.sweep.confirmed import Confirmation, confirm_best, confirming_best
-    from realtime_lab.sweep.estimate import Estimate
+    from realtime_lab.sweep.fitting.calibration import Calibrated, calibrate
+    from realtime_lab.sweep.fitting.twin import ProfileFit, fit_profile
+    from realtime_lab.sweep.fitting.what_if import Counterfactual, counterfactual
+    from realtime_lab.sweep.fitting.what_if_held import prediction_errors
     from realtime_lab.sweep.optimizing import optimize
-    from realtime_lab.sweep.plan import SweepPlan, Trial
-    from realtime_lab.sweep.pool import WorkerPool
-    from realtime_lab.sweep.prices import load_prices
-    from realtime_lab.sweep.progress import Progress
-    from realtime_lab.sweep.runner import SweepRun, run_sweep, start_sweep
+    from realtime_lab.sweep.plans.confirm import Confirm
+    from realtime_lab.sweep.plans.estimate import Estimate
+    from realtime_lab.sweep.plans.plan import SweepPlan, Trial
+    from realtime_lab.sweep.plans.prices import load_prices
+    from realtime_lab.sweep.running.progress import Progress
+    from realtime_lab.sweep.running.runner import SweepRun, run_sweep, start_sweep
     from realtime_lab.sweep.stages import Stages, run_stages
-    from realtime_lab.sweep.study import Study
-    from realtime_lab.sweep.twin import ProfileFit, fit_profile
-    from realtime_lab.sweep.what_if import Counterfactual, counterfactual
-    from realtime_lab.sweep.what_if_held import prediction_errors
-    from realtime_lab.sweep.worker import TrialResult, TrialTask
+    from realtime_lab.sweep.studies.chosen import compare
+    from realtime_lab.sweep.studies.confirmed import Confirmation, confirm_best, confirming_best
+    from realtime_lab.sweep.studies.study import Study
+    from realtime_lab.sweep.workers.pool import WorkerPool
+    from realtime_lab.sweep.workers.worker import TrialResult, TrialTask
 
 __all__ = [
     "Calibrated",
@@ -60,23 +62,23 @@ __all__ = [
 ]
 
 _NAMES_OF = {
-    "calibration": ("Calibrated", "calibrate"),
-    "chosen": ("compare",),
-    "confirm": ("Confirm",),
-    "confirmed": ("Confirmation", "confirm_best", "confirming_best"),
-    "estimate": ("Estimate",),
+    "fitting.calibration": ("Calibrated", "calibrate"),
+    "studies.chosen": ("compare",),
+    "plans.confirm": ("Confirm",),
+    "studies.confirmed": ("Confirmation", "confirm_best", "confirming_best"),
+    "plans.estimate": ("Estimate",),
     "optimizing": ("optimize",),
-    "plan": ("SweepPlan", "Trial"),
-    "pool": ("WorkerPool",),
-    "prices": ("load_prices",),
-    "progress": ("Progress",),
-    "runner": ("SweepRun", "run_sweep", "start_sweep"),
+    "plans.plan": ("SweepPlan", "Trial"),
+    "workers.pool": ("WorkerPool",),
+    "plans.prices": ("load_prices",),
+    "running.progress": ("Progress",),
+    "running.runner": ("SweepRun", "run_sweep", "start_sweep"),
     "stages": ("Stages", "run_stages"),
-    "study": ("Study",),
-    "twin": ("ProfileFit", "fit_profile"),
-    "what_if": ("Counterfactual", "counterfactual"),
-    "what_if_held": ("prediction_errors",),
-    "worker": ("TrialResult", "TrialTask"),
+    "studies.study": ("Study",),
+    "fitting.twin": ("ProfileFit", "fit_profile"),
+    "fitting.what_if": ("Counterfactual", "counterfactual"),
+    "fitting.what_if_held": ("prediction_errors",),
+    "workers.worker": ("TrialResult", "TrialTask"),
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_lab.errors import MissingExtraError, PlanError, Problem
-from realtime_lab.sweep.front import Point, front_points
-from realtime_lab.sweep.plan import SweepPlan
-from realtime_lab.sweep.runner import run_sweep
-from realtime_lab.sweep.study import Study
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.running.runner import run_sweep
+from realtime_lab.sweep.studies.front import Point, front_points
+from realtime_lab.sweep.studies.study import Study
 
 if TYPE_CHECKING:
     import optuna

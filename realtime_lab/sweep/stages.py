@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from realtime_lab.errors import PlanError, Problem
-from realtime_lab.sweep.front import front_settings
-from realtime_lab.sweep.plan import Setting, SweepPlan
-from realtime_lab.sweep.runner import run_sweep
-from realtime_lab.sweep.study import Study
-from realtime_lab.sweep.worker import RunTrial, run_trial
+from realtime_lab.sweep.plans.plan import Setting, SweepPlan
+from realtime_lab.sweep.running.runner import run_sweep
+from realtime_lab.sweep.studies.front import front_settings
+from realtime_lab.sweep.studies.study import Study
+from realtime_lab.sweep.workers.worker import RunTrial, run_trial
 
 if TYPE_CHECKING:
-    from realtime_lab.sweep.confirm import Confirm
+    from realtime_lab.sweep.plans.confirm import Confirm
 
 __all__ = ["Stages", "confirming_plan", "confirming_store", "run_stages"]
 

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
 from realtime_lab.sweep import Progress, Study, SweepPlan, start_sweep
-from realtime_lab.sweep.runner import default_store
+from realtime_lab.sweep.running.runner import default_store
 from realtime_lab.widgets.markup import error_text
 from realtime_lab.widgets.pace import UPDATE_S
 

@@ -20,8 +20,8 @@ from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
 from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
-from realtime_lab.sweep.client_axes import CLIENT_AXES, ENDPOINTER
-from realtime_lab.sweep.estimate import Estimate
+from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, ENDPOINTER
+from realtime_lab.sweep.plans.estimate import Estimate
 from realtime_lab.widgets.markup import problem_text
 from realtime_lab.widgets.target_form import TargetForm
 

@@ -82,7 +82,9 @@ def test_importing_the_package_takes_at_most_300_ms():
     assert min(_in_new_process(code) for _ in range(3)) <= 0.3
 
 
-@pytest.mark.parametrize("module", ["config", "protocol", "recording", "audio", "server", "session", "sweep.workers.worker"])
+@pytest.mark.parametrize(
+    "module", ["config", "protocol", "recording", "audio", "server", "session", "sweep.workers.worker"]
+)
 def test_what_workers_import_is_free_of_pandas_and_matplotlib(module):
     assert not _loaded_by(f"import realtime_lab.{module}") & {"ipywidgets", "matplotlib", "nest_asyncio", "pandas"}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import subprocess
 import sys
 
 import pytest
+
+import realtime_lab as rl
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def test_the_example_runs_as_it_stands(readme, tmp_path):
 
 
 def test_links_and_the_picture_lead_to_files(readme, root):
-    targets = re.findall(r"\]\(([^)]+)\)", readme)
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", readme) if not target.startswith("https://")]
     assert len(targets) >= 5
     assert not [target for target in targets if not (root / target).exists()]
 
@@ -56,3 +59,14 @@ def test_the_promised_options_exist(readme):
     for option in ("--out", "--seed", "--workers"):
         assert f"`{option}`" in readme
         assert option in usage.stdout
+
+
+def test_every_name_and_every_command_it_tells_of_exists(readme):
+    for name in sorted(set(re.findall(r"`[^`]*?\brl\.([\w.]+)\(", readme))):
+        assert callable(operator.attrgetter(name)(rl)), name
+    for name in sorted(set(re.findall(r"\bstudy\.(\w+)\(", readme))):
+        assert callable(getattr(rl.Study, name)), name
+    told = sorted(set(re.findall(r"realtime-lab (\w+)", readme)))
+    usage = subprocess.run([sys.executable, "-m", "realtime_lab.cli", "--help"], capture_output=True, text=True).stdout
+    assert len(told) >= 4
+    assert [command for command in told if not re.search(rf"\b{command}\b", usage)] == []

@@ -77,6 +77,25 @@ def test_a_refused_key_stops_the_sweep_after_one_round(short_script, tmp_path, m
     assert b"CANARY" not in (tmp_path / "s.sqlite").read_bytes()
 
 
+def test_a_sweep_without_its_key_is_refused_before_it_begins_and_goes_on_with_it(short_script, tmp_path, monkeypatch):
+    """Nothing is connected, no trial fails; with the key, the same call runs; what is complete needs none."""
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    with serving(key="right") as server:
+        call = {
+            "target": rl.live(server.url, api_key_env="SOME_KEY"),
+            "store": tmp_path / "s.sqlite",
+            "workers": 0,
+            "progress": False,
+        }
+        with pytest.raises(ConfigError, match=r"SOME_KEY.*an environment variable"):
+            rl.run_sweep(plan_of(short_script), **call)
+        assert server.sessions == 0
+        monkeypatch.setenv("SOME_KEY", "right")
+        assert set(rl.run_sweep(plan_of(short_script), **call).trials_df()["state"]) == {"complete"}
+        monkeypatch.delenv("SOME_KEY")
+        assert len(rl.run_sweep(plan_of(short_script), **call).turns_df()) > 0
+
+
 def test_a_target_travels_through_a_study_without_its_headers_secrets():
     target = rl.live("https://example.com/v1", model="m", headers={"X-Api-Key-2": "CANARY", "X-Team": "a"}, stall_s=9)
     record = target_to_record(target)

@@ -5,7 +5,7 @@ Nothing is run here: `dispatch` does that with a `RunRequest`, and `runner` make
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from realtime_lab.errors import MissingExtraError, PlanError, Problem, Unmodelle
 from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 from realtime_lab.session import Live, Mocked, Target
+from realtime_lab.session.live_key import read_key
 from realtime_lab.sweep.plans.client_axes import ENDPOINTER
 from realtime_lab.sweep.plans.plan import Setting, SweepPlan, Trial
 from realtime_lab.sweep.plans.prices import load_prices
@@ -76,6 +77,17 @@ class RunRequest:
             study=self.plan.hash,
             setting=dict(trial.setting),
         )
+
+    def check_keys(self, numbers: Iterable[int]) -> None:
+        """Look for the key of every live target that some trials need, without keeping it.
+
+        Raises:
+            ConfigError: If a key's variable is not set, or holds what cannot be a key.
+        """
+        asked = {self.trials[number].target for number in numbers if self.includes(self.trials[number])}
+        for target in self.targets:
+            if isinstance(target, Live) and target.name in asked:
+                read_key(target.api_key_env)
 
     @cached_property
     def _scripts(self) -> dict[str, Script]:

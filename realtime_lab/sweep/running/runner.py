@@ -79,6 +79,7 @@ def start_sweep(
         MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
         PlanError: If `workers` or a limit is not a number of its kind, a paid target has no cap that can be kept, or a
             callable is known by its name alone or cannot be had by worker processes.
+        ConfigError: If the variable with a live target's key is not set.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.
@@ -91,6 +92,8 @@ def start_sweep(
     path = Path(store) if store is not None else default_store(plan, request.targets)
     writer = StudyWriter.open(path, study_content(plan, request.targets, request.trials))
     try:
+        if executor is None:  # elsewhere the environment is another
+            request.check_keys(writer.unfinished())
         if request.budget is not None:
             count_earlier(path, request.budget)
         return SweepRun(Dispatcher(request, writer, open_lanes(workers, executor)), path, progress)

@@ -189,6 +189,7 @@ MISTAKES = [
     ({"conditions": ["clean"]}, "a condition"),
     ({"conditions": [babble(3), babble(3.0)]}, "each once"),
     ({"repeats": True}, "a whole number"),
+    ({"repeats": 10**9}, "plans of 10,000,000 at most"),
     ({"seed": -1}, "a whole number"),
     ({"seed": 0.5}, "a whole number"),
     ({"target": "mocked"}, "a target"),

@@ -205,6 +205,7 @@ HOSTILE = [
     ("UPDATE recordings SET codec = 'python'", "recording", "of an unknown kind"),
     ("UPDATE meta SET value = '{}' WHERE name = 'plan'", "plan", "its plan cannot be read"),
     ("UPDATE meta SET value = replace(value, 'mocked', 'other') WHERE name = 'target'", "plan", "is not known"),
+    ("UPDATE meta SET value = hex(zeroblob(20000000)) WHERE name = 'plan'", "plan", "more than the 32,000,000"),
 ]
 
 

@@ -17,6 +17,7 @@ from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.plans.space import KIND, TURN_DETECTION, Axis, kinds_swept, retyped
 
 __all__ = [
+    "MAX_TRIALS",
     "TRIAL_COLUMNS",
     "checked_axes",
     "condition_problems",
@@ -29,6 +30,8 @@ __all__ = [
 TRIAL_COLUMNS = ("state", "tainted", "block", "seed", "error")
 """Columns that a study adds to its table of trials."""
 MAX_SEED = 2**63 - 1
+MAX_TRIALS = 10_000_000
+"""A plan of more is a slip, or hostile: listing its trials alone would take gigabytes."""
 
 
 def nearest_hint(name: object, known: Iterable[str]) -> str:

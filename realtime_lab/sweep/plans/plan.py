@@ -19,6 +19,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, ScriptError
 from realtime_lab.session import TARGETS, Mocked, Target, mocked
 from realtime_lab.sweep.plans.checks import (
+    MAX_TRIALS,
     checked_axes,
     condition_problems,
     number_problems,
@@ -141,6 +142,11 @@ class SweepPlan:
             put(self, "chosen", tuple(MappingProxyType(setting) for setting, _ in settings))
         put(self, "_settings", tuple((MappingProxyType(setting), config) for setting, config in settings))
         put(self, "_shape", shape)
+        if self._n_trials > MAX_TRIALS:
+            hint = "fewer repeats, scripts or settings, or draw= for a sample of the grid"
+            raise PlanError(
+                [Problem("repeats", f"{self._n_trials:,} trials", f"plans of {MAX_TRIALS:,} at most", hint)]
+            )
         put(self, "control", self._usual_control() if control is None else MappingProxyType(control))
 
     axes: Mapping[str, str] = field(init=False)

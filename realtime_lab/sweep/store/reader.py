@@ -28,6 +28,9 @@ __all__ = ["AGAIN", "CHECK_DIGITS", "EFFECTIVE_DIGITS", "StudyReader", "reading"
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; one that claims to unpack to more than this is refused."""
 
+MAX_META_BYTES = 32_000_000
+"""One text of a study's description; what claims to be longer is refused before it is read."""
+
 EFFECTIVE_DIGITS = 16
 """Digits of a hash by which trials name their effective configuration."""
 CHECK_DIGITS = 16
@@ -70,6 +73,11 @@ class StudyReader:
 
     def meta(self, name: str) -> str:
         """One text of the study's own description, such as "plan_hash"."""
+        (longest,) = self._db.execute(
+            "SELECT max(length(CAST(value AS BLOB))) FROM meta WHERE name = ?", (name,)
+        ).fetchone()
+        if isinstance(longest, int) and longest > MAX_META_BYTES:
+            raise self._damaged(f"{name} is {longest:,} bytes long, more than the {MAX_META_BYTES:,} that can be meant")
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if row is None or not isinstance(row[0], str):
             raise self._damaged(f"{name} is missing")

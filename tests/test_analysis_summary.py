@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -220,62 +218,3 @@ def test_the_summary_of_real_rows_has_the_turns_of_every_kind():
     hand.answer("a", 2600.0)
     row = summary(turns_df(hand.build()), by=[]).iloc[0]
     assert (row["answered_rate"], row["n_answered"], row["n_decided"]) == (0.5, 1, 2)
-
-
-MILLION = """
-import resource, sys, time
-import numpy as np, pandas as pd
-from realtime_lab.analysis.columns import LATENCY_METRICS, OTHER_METRICS
-from realtime_lab.analysis.summary import summary
-n, rng = 1_000_000, np.random.default_rng(0)
-texts = lambda word, count: pd.Categorical.from_codes(rng.integers(0, count, n), [f"{word} {i}" for i in range(count)])
-whole = lambda values: pd.array(values, dtype="Int64")
-real = lambda values: pd.array(values, dtype="Float64")
-frame = pd.DataFrame({
-    "script": texts("script", 200),
-    "turn": whole(rng.integers(0, 20, n)),
-    "silence_duration_ms": whole(rng.choice([200, 300, 400, 500, 700, 1000], n)),
-    "threshold": real(rng.choice([0.3, 0.4, 0.5, 0.7], n)),
-    "condition": pd.Categorical.from_codes(rng.integers(0, 2, n), ["clean", "babble_3dB"]),
-    "outcome": pd.Categorical.from_codes(rng.integers(0, 20, n) // 19, ["answered", "missed"]),
-    "cut": pd.array(rng.random(n) < 0.1, dtype="boolean"),
-    "n_holds": whole(rng.integers(0, 3, n)),
-    "n_cut_holds": whole(rng.integers(0, 2, n) // 2),
-})
-for metric in (*LATENCY_METRICS, *OTHER_METRICS):
-    frame[metric.name] = real(rng.lognormal(6.8, 0.4, n))
-if sys.argv[1] == "transcripts":
-    said, edits = rng.integers(4, 14, n), 0
-    for name in ("n_substitutions", "n_deletions", "n_insertions"):
-        wrong = rng.integers(0, 3, n)
-        frame[name], edits = whole(wrong), edits + wrong
-    frame["n_ref_words"], frame["n_hits"], frame["wer"] = whole(said), whole(said - 2), real(edits / said)
-    frame["n_ref_characters"], frame["n_character_errors"] = whole(5 * said), whole(3 * edits)
-    frame["cer"], frame["n_tokens"] = real(3 * edits / (5 * said)), whole(said + 2)
-    frame["mean_logprob"], frame["speaker"] = real(-rng.exponential(0.3, n)), texts("voice", 30)
-    frame["reference_text"] = texts("text", 50)
-    for name in ("n_silent_transcripts", "n_hallucinations", "false_starts", "n_premature"):
-        frame[name] = whole(rng.integers(0, 20, n) // 19)
-    for name in ("merged", "awaits_endpoint", "awaits_audio", "awaits_response", "awaits_transcription", "has_clocks"):
-        frame[name] = pd.array(rng.random(n) < 0.97, dtype="boolean")
-walls, cpus = [], []
-for _ in range(4):
-    wall, cpu = time.perf_counter(), time.process_time()
-    made = summary(frame, by=["silence_duration_ms", "threshold", "condition"])
-    walls.append(time.perf_counter() - wall)
-    cpus.append(time.process_time() - cpu)
-assert len(made) == 48 and made["n_turns"].sum() == n
-assert made["wer_low"].notna().all() == (sys.argv[1] == "transcripts")
-print(min(walls), min(cpus), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("columns", ["turns", "transcripts"])
-def test_a_million_turns_by_three_keys_take_under_a_second_and_600_mb(columns):
-    """The best of four, in a process of its own; CPU time, since other work may run beside it. Every turn of this
-    frame is heard about a hundred times, so that the dearest way is measured, without transcripts and with them."""
-    done = subprocess.run([sys.executable, "-c", MILLION, columns], capture_output=True, text=True, check=True)
-    wall_s, cpu_s, peak_mb = map(float, done.stdout.split())
-    print(f"summary of 1e6 {columns} by 3 keys: {wall_s:.2f} s, {cpu_s:.2f} s of CPU, {peak_mb:.0f} MB at the peak")
-    assert cpu_s < 1.0 and peak_mb < 600

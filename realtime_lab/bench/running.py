@@ -20,6 +20,7 @@ BENCHES: dict[str, str] = {
     "endpointing": "(setting, clip) cells a second with numpy",
     "sessions": "full simulated sessions a second and core, and how that grows with cores",
     "store": "commits, and a large study: opened, summed up, bytes and memory per trial",
+    "summary": "a million turns summed up by three keys: time, and memory at the peak",
     "tokens": "token rows from a study to a frame, and their size on disk",
     "screen": "a screen of many settings, its front confirmed in full sessions",
     "live": "how exactly live sessions tell and keep time over loopback, and what an event costs",

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime_lab import cli, errors, load_scripts
+from realtime_lab.cli import commands, printed
 
 
 @pytest.fixture
@@ -47,20 +48,20 @@ def test_the_same_seed_is_the_same_demo_and_another_is_not():
     ],
 )
 def test_an_error_of_ours_is_one_line_and_exit_code_2(run, monkeypatch, tmp_path, error):
-    monkeypatch.setattr(cli, "_sweep", _raising(error))
+    monkeypatch.setattr(commands, "_sweep", _raising(error))
     ended = run("demo", "--out", tmp_path / "out")
     assert (ended.exit_code, ended.stderr) == (2, f"realtime-lab: {error}\n")
 
 
 def test_an_interrupt_says_how_to_go_on_and_ends_with_130(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_sweep", _raising(KeyboardInterrupt()))
+    monkeypatch.setattr(commands, "_sweep", _raising(KeyboardInterrupt()))
     ended = run("demo", "--out", tmp_path / "out")
     assert ended.exit_code == 130
     assert ended.stderr == "\nrealtime-lab: interrupted; the same command goes on from here.\n"
 
 
 def test_a_fault_of_the_package_is_not_hidden(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_sweep", _raising(ZeroDivisionError("ours")))
+    monkeypatch.setattr(commands, "_sweep", _raising(ZeroDivisionError("ours")))
     assert isinstance(run("demo", "--out", tmp_path / "out").exception, ZeroDivisionError)
 
 
@@ -113,7 +114,7 @@ def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
     frame = pd.DataFrame(rows)
     measured = [name for name in frame if name.startswith(("cutoff", "response"))]
     frame = frame.astype(dict.fromkeys(measured, "Float64"))
-    assert cli.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
+    assert printed.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
         "                     clean                          babble_3dB",
         "silence_duration_ms  cut off       answer after ms  cut off       answer after ms",
         "200                  25 % (12-50)  812 (790-late)   25 % (12-50)  late (4000-late)",
@@ -123,7 +124,7 @@ def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
 
 def test_where_logprobs_came_the_table_says_what_each_setting_did_to_transcripts():
     frame = pd.DataFrame([_summary_row(200, "clean", wer=0.0617, mean_logprob=-0.214)])
-    assert cli.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
+    assert printed.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
         "                     clean",
         "silence_duration_ms  cut off       answer after ms  wrong words  logprob",
         "200                  25 % (12-50)  812 (790-late)   6 %          -0.21",
@@ -132,14 +133,14 @@ def test_where_logprobs_came_the_table_says_what_each_setting_did_to_transcripts
 
 def test_the_demo_counts_unique_segments_or_says_that_transcripts_are_simulated():
     heard = pd.DataFrame({"segments": ["a b", None, "b c b"], "transcription_engine": ["whisper x"] * 3})
-    assert cli._heard_lines(heard).splitlines()[-1] == "3 unique segments of 5."
+    assert printed.heard_lines(heard).splitlines()[-1] == "3 unique segments of 5."
     simulated = pd.DataFrame({"segments": [None], "transcription_engine": ["simulated: words of the reference"]})
-    assert "simulated" in cli._heard_lines(simulated) and "realtime_lab[whisper]" in cli._heard_lines(simulated)
+    assert "simulated" in printed.heard_lines(simulated) and "realtime_lab[whisper]" in printed.heard_lines(simulated)
 
 
 def test_a_long_table_ends_with_how_many_are_left_out():
     frame = pd.DataFrame([_summary_row(silence_ms, "clean") for silence_ms in range(70)])
-    lines = cli.settings_table(frame, ["silence_duration_ms"]).splitlines()
+    lines = printed.settings_table(frame, ["silence_duration_ms"]).splitlines()
     assert lines[-1] == "... and 10 more settings in the study"
     assert len(lines) == 2 + 60 + 1
 

@@ -91,7 +91,7 @@ def test_the_wheel_carries_the_package_and_its_data_and_nothing_else(root, wheel
     data = {f"realtime_lab/_data/{p.relative_to(root / 'data')}" for p in (root / "data").rglob("*") if p.is_file()}
     assert len(data) > 40
     assert data <= names
-    assert {"realtime_lab/__init__.py", "realtime_lab/py.typed", "realtime_lab/cli.py"} <= names
+    assert {"realtime_lab/__init__.py", "realtime_lab/py.typed", "realtime_lab/cli/commands.py"} <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"realtime_lab"}
 
 

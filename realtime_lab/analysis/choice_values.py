@@ -94,6 +94,9 @@ class Best:
         """Whether there is a winner."""
         return self.outcome == "best"
 
+    def __str__(self) -> str:
+        return self.sentence
+
     def _repr_html_(self) -> str:
         rows = [("setting", setting_words(self.closest))]
         rows += [(label_of(figure.name), f"{figure.words}, n = {figure.n:,}") for figure in self.figures]

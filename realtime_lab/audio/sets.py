@@ -91,8 +91,8 @@ def load_scripts(
     if not shipped and (place.is_file() or (place.is_dir() and not (place / _SCRIPTS_FILE).exists())):
         _check_options(["clips_root"] if clips_root is not None else [], "script sets")
         return load_own(place, options)
-    _check_options(options.given(), "recordings")
     folder = data_path(f"scripts/{name_or_folder}") if shipped else _user_folder(name_or_folder)
+    _check_options(options.given(), "recordings")
     root = Path(clips_root) if clips_root is not None else data_path("speech") if shipped else folder
     clips = read_clips(folder / _CLIPS_FILE, root)
     reader = _Reader(folder / _SCRIPTS_FILE, clips, folder.name, private=not shipped)

@@ -81,8 +81,9 @@ def demo(
         typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
         typer.echo(f"{LEGEND}{trust(shown)}\n{heard_lines(study.trials_df())}\n")
         typer.echo(f"{bound_line(summary)}\n{tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo("Writing the report ...")
         _write_report(study, out / "report.html")
-        typer.echo(f"{len(plan.trials)} sessions and their report in {time.monotonic() - started_s:.0f} s. Written:")
+        typer.echo(f"A study of {len(plan.trials)} sessions, after {time.monotonic() - started_s:.0f} s. Written:")
         for name in ("study.sqlite", "summary.csv", "tradeoff.png", "report.html"):
             typer.echo(f"  {out / name}")
 

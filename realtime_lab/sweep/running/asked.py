@@ -6,14 +6,14 @@ Nothing is run here: `dispatch` does that with a `RunRequest`, and `runner` make
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from realtime_lab.analysis.cost import PriceTable
 from realtime_lab.audio import Script
 from realtime_lab.config import NEEDS_RECOGNISER, SessionConfig, treatment, treatment_reason
-from realtime_lab.errors import MissingExtraError, PlanError, Problem, UnmodelledError
+from realtime_lab.errors import ConfigError, MissingExtraError, PlanError, Problem, UnmodelledError
 from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 from realtime_lab.session import Live, Mocked, Target
@@ -82,12 +82,15 @@ class RunRequest:
         """Look for the key of every live target that some trials need, without keeping it.
 
         Raises:
-            ConfigError: If a key's variable is not set, or holds what cannot be a key.
+            PlanError: If a key's variable is not set, or holds what cannot be a key.
         """
         asked = {self.trials[number].target for number in numbers if self.includes(self.trials[number])}
         for target in self.targets:
             if isinstance(target, Live) and target.name in asked:
-                read_key(target.api_key_env)
+                try:
+                    read_key(target.api_key_env)
+                except ConfigError as error:
+                    raise PlanError([replace(one, path=f"target.{one.path}") for one in error.errors]) from None
 
     @cached_property
     def _scripts(self) -> dict[str, Script]:

@@ -78,8 +78,7 @@ def start_sweep(
         UnmodelledError: If the plan varies a field that the mocked server ignores.
         MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
         PlanError: If `workers` or a limit is not a number of its kind, a paid target has no cap that can be kept, or a
-            callable is known by its name alone or cannot be had by worker processes.
-        ConfigError: If the variable with a live target's key is not set.
+            callable is known by its name alone or cannot be had by worker processes, or a live target's key is not set.
         StudyLockedError: If another sweep is writing the study.
         StudyMismatchError: If the study belongs to another plan or target.
         StudyVersionError: If another version of schema or metrics wrote it.

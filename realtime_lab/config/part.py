@@ -19,7 +19,7 @@ Kind = TypeVar("Kind", bound="Part")
 class Part(BaseModel):
     """Base of every configuration object: frozen, hashable, equal when the same fields are set to the same values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     place: ClassVar[str] = ""
     """Dotted path under which this object stands in a session."""

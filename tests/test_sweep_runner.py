@@ -315,9 +315,12 @@ def test_a_script_from_standard_input(tmp_path, store):
 
 def run_until(path, store, enough):
     """Start a script as a terminal would and wait until its study has some complete trials."""
+    # In the background of a shell interrupts are ignored, and a script inherits that from the tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    signal.signal(signal.SIGINT, before)
     while not store.exists() or not _complete(store) >= enough:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)

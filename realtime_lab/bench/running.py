@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -53,6 +54,8 @@ def run_benches(
     figures: list[Figure] = []
     for name in names or BENCHES:
         measure: Callable[[bool], list[Figure]] = import_module(f"{__package__}.{name}").measure
+        gc.collect()
+        gc.freeze()  # what earlier benches left is no work of this one
         for figure in measure(quick):
             figures.append(figure)
             if told is not None:

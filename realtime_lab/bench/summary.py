@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,8 +112,16 @@ def _measured(rows: int, name: str) -> tuple[float, float, float]:
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
     if made["n_turns"].sum() != rows or made["wer_low"].notna().all() != ("transcripts" in name):
         raise RealtimeLabError("the summary lost rows")
-    kib = 1024 if sys.platform != "darwin" else 1024 * 1024
-    return *min(times), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kib
+    return *min(times), _peak_mb()
+
+
+def _peak_mb() -> float:
+    """This program's peak, MB; on Linux `ru_maxrss` would begin with that of the process it was started from."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024
 
 
 if __name__ == "__main__":

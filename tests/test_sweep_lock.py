@@ -89,4 +89,6 @@ def test_a_child_that_was_being_started_when_its_parent_was_killed_holds_nobody_
     holder.stdout.close()
     lock = StudyLock(study)
     lock.acquire()
+    with pytest.raises(StudyLockedError):  # it is ours now
+        StudyLock(study).acquire()
     lock.release()

@@ -103,6 +103,19 @@ def test_sessions_side_by_side_never_exceed_what_the_service_allows():
     assert len(schedule.take(0)) == 4
 
 
+def test_sessions_side_by_side_are_of_as_many_blocks_as_it_takes():
+    """Two settings a script: a worker that holds eight sessions does not wait for two of them at a time."""
+    schedule = Schedule(rows([(script, "clean") for script in "abcdef"], 2), 1, 8)
+    assert schedule.take(0) == list(range(8))
+    schedule.back(8)
+    assert schedule.take(0) == [8, 9, 10, 11]
+
+
+def test_the_last_sessions_are_shared_among_the_workers():
+    schedule = Schedule(rows([(script, "clean") for script in "abc"], 2), 2, 8)
+    assert [schedule.take(lane) for lane in (0, 1)] == [[0, 1, 2], [4, 5, 3]]
+
+
 def test_what_a_service_allows_is_tried_again_one_by_one_and_never_falls_to_none():
     schedule = side_by_side()
     for _ in range(9):

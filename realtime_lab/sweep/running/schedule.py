@@ -4,8 +4,8 @@ A lane stands for one worker. It takes a block of the plan (every setting on one
 stays with that script and condition while there is work on it, since their audio and its voice-activity
 probabilities are then at hand; a lane without a block of its own helps with the longest one. Tasks start at one
 trial and grow until one lasts about half a second, and shrink towards the end so that lanes finish together. Trials
-that a worker runs side by side are the sessions a service holds at a time: their number is halved when the service
-asks for fewer, and grows by one with every task that went well.
+that a worker runs side by side are the sessions a service holds at a time: block after block until there are as many
+as it may hold, halved when the service asks for fewer, one more with every task that went well.
 """
 
 from __future__ import annotations
@@ -87,15 +87,21 @@ class Schedule:
         state = self._lanes[lane]
         if self._waiting:
             return [self._waiting.popleft() for _ in range(min(state.size, room, len(self._waiting)))]
-        block = self._block_for(lane)
-        if block is None:
-            return []
-        fair = max(1, self._left // (2 * len(self._lanes)))
-        taken = [block.trials.popleft() for _ in range(min(state.size, fair, room, len(block.trials)))]
+        taken: list[int] = []
+        wanted = min(state.size, room, self._fair_share())
+        while len(taken) < wanted and (block := self._block_for(lane)) is not None:
+            taken += [block.trials.popleft() for _ in range(min(wanted - len(taken), len(block.trials)))]
+            if not block.trials:
+                self._blocks.remove(block)
+            if self._at_once is None:  # one after another: the next block may have other audio
+                break
         self._left -= len(taken)
-        if not block.trials:
-            self._blocks.remove(block)
         return taken
+
+    def _fair_share(self) -> int:
+        """How many of those left a lane may take, so that lanes finish together; side by side, so that none waits."""
+        lanes = len(self._lanes)
+        return max(1, self._left // (2 * lanes)) if self._at_once is None else -(-(self._left + self._out) // lanes)
 
     def back(self, trials: int, limited: bool = False) -> None:
         """Trials that were taken run no more, however they ended.

@@ -24,6 +24,7 @@ from realtime_lab.errors import (
 )
 from realtime_lab.session import mocked
 from realtime_lab.sweep import Study
+from realtime_lab.sweep.store import schema
 from realtime_lab.sweep.store.content import study_content
 from realtime_lab.sweep.store.reader import reading
 from realtime_lab.sweep.store.writer import StudyWriter
@@ -159,7 +160,7 @@ def test_compaction_leaves_a_damaged_batch_for_the_reader_to_name(store):
     assert len(Study(store).turns_df()) == 4
 
 
-def test_batches_that_are_compressed_by_column_are_read_as_ever(store, tmp_path):
+def test_a_study_of_the_version_before_is_read_as_ever_and_marked_anew_when_it_is_gone_on_with(store, tmp_path):
     numbers = list(range(4))
     older, newer = filled(store, numbers), filled(tmp_path / "new.sqlite", numbers)
     with database(older) as db:
@@ -171,7 +172,12 @@ def test_batches_that_are_compressed_by_column_are_read_as_ever(store, tmp_path)
             again = sink.getvalue().to_pybytes()
             told = again, hashlib.sha256(again).hexdigest(), number
             db.execute("UPDATE batches SET data = ?, sha256 = ? WHERE id = ?", told)
-    assert Study(older).turns_df().to_csv() == Study(newer).turns_df().to_csv()
+        db.execute("PRAGMA user_version = 2")
+    assert Study.open(older).turns_df().to_csv() == Study(newer).turns_df().to_csv()
+    filled(older, [4])
+    with database(older) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA_VERSION,)
+    assert Study(older).turns_df().to_csv() == Study(filled(newer, [4])).turns_df().to_csv()
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_two_runs_side_by_side_say_what_became_better_or_worse():
     assert next(compare_results(results(TIME), results(quicker))).endswith("better")
 
 
+def test_what_was_none_before_and_has_no_ratio_is_judged_by_its_target():
+    none, grown, little = (
+        Figure(name="growth", value=value, unit="MB", better="lower", target=10.0) for value in (0.0, 50.0, 3.0)
+    )
+    for before, after, said in ((none, grown, "WORSE"), (none, little, "alike"), (none, none, "alike")):
+        (line,) = compare_results(results(before), results(after))
+        assert line.endswith(said) and " x " not in line
+
+
 def test_an_unknown_bench_is_named_with_those_there_are():
     with pytest.raises(RealtimeLabError, match=r"no bench 'sesions'.*sessions"):
         run_benches(["sesions"])

@@ -4,28 +4,25 @@
 
 prints every figure. Both sides run in processes of their own against the same kind of server, one after the other, in
 one job; the busy cell computes and plots in this process meanwhile. The figures belong to a quiet machine: what is
-asserted here is the order of the two sides and wide bounds, so that a loaded machine does not fail the run.
+asserted here is the order of the two sides and wide bounds, so that a loaded machine does not fail the run. What an
+event costs to receive and decode is `realtime-lab bench live`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from live_servers import append_all, client, receive_until, serving, shortest_script, spoken_pcm
+from live_servers import shortest_script, spoken_pcm
 from matplotlib.figure import Figure
 from others import python_with, run_client
 
+from realtime_lab.bench.live import busy_cell, count
 from realtime_lab.config import ServerVad, SessionConfig
-from realtime_lab.protocol.codec import decode_server
-from realtime_lab.server import PROFILES
 from realtime_lab.session import live
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.testing.doctor import planted_server
@@ -37,26 +34,12 @@ MARK = "event_ns_"
 TWO_SECONDS = 2 * 24_000 * 2
 
 
-@contextmanager
-def busy_cell():
-    """Computes and plots in this process until the block is left, as a cell of a notebook would."""
-    over = threading.Event()
-
-    def work():
-        rng = np.random.default_rng(0)
-        while not over.is_set():
-            figure = Figure()
-            figure.subplots().plot(rng.normal(size=20_000).cumsum())
-            figure.savefig(os.devnull, format="png")
-            sum(number * number for number in range(400_000))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def plotting():
+    """What a busy cell does here: a plot, and arithmetic."""
+    figure = Figure()
+    figure.subplots().plot(np.random.default_rng(0).normal(size=20_000).cumsum())
+    figure.savefig(os.devnull, format="png")
+    count()
 
 
 def ours(counts=(SESSIONS,)):
@@ -86,7 +69,7 @@ def test_latencies_are_told_better_than_by_the_openai_sdk_and_a_busy_cell_change
     python = python_with("openai")
     (idle,) = ours()
     theirs = sdk(python, tmp_path)
-    with busy_cell():
+    with busy_cell(plotting):
         (busy,) = ours()
         theirs_busy = sdk(python, tmp_path)
     for name, one, other in (("idle", idle, theirs), ("busy", busy, theirs_busy)):
@@ -117,7 +100,7 @@ def test_a_sweep_of_a_panel_measures_the_same_beside_a_busy_cell(tmp_path):
     """R13 through the product: the kernel that shows the panel computes and plots while its sweep runs on loopback."""
     with planted_server() as url:
         idle = swept(url, tmp_path / "idle.sqlite")
-        with busy_cell():
+        with busy_cell(plotting):
             busy = swept(url, tmp_path / "busy.sqlite")
     for name, (p50, p95, events, flagged, trials) in (("idle", idle), ("busy", busy)):
         print(f"panel, {name}: p50 {p50:.2f} ms, p95 {p95:.2f} ms over {events} events; {flagged} of {trials} flagged")
@@ -133,29 +116,3 @@ def test_fifty_sessions_keep_their_pace():
     print(f"50 sessions: appends late p99 {fifty['send_p99']:.2f} ms, last {fifty['send_last']:.2f} ms, "
           f"{fifty['cpu_us']:.0f} us CPU per event, {time.monotonic() - began_s:.0f} s")  # fmt: skip
     assert fifty["send_p50"] < 10 and fifty["send_last"] < 100
-
-
-def test_an_event_is_received_and_decoded_in_little_time():
-    """Target 3: CPU of framing and decoding alone, over the events of spoken turns as they come off the wire."""
-    from websockets.client import ClientProtocol
-    from websockets.frames import Frame, Opcode
-    from websockets.protocol import State
-    from websockets.uri import parse_uri
-
-    with serving(profile=PROFILES["documented"]) as server, client(server) as socket:
-        append_all(socket, spoken_pcm())
-        events = receive_until(socket, "response.done")
-    wire = [Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=False) for event in events]
-    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=None)
-    protocol.state, protocol.parser = State.OPEN, None
-    protocol.parser = protocol.parse()
-    next(protocol.parser)
-    rounds, before_s = 100, time.process_time()
-    for data in wire * rounds:
-        protocol.receive_data(data)
-        for frame in protocol.events_received():
-            assert decode_server(bytes(frame.data)) is not None
-    us = (time.process_time() - before_s) * 1e6 / (rounds * len(wire))
-    size = sum(map(len, wire)) / len(wire)
-    print(f"received and decoded: {us:.1f} us CPU per event, {len(wire)} events of {size:,.0f} bytes on average")
-    assert us < 100

@@ -11,15 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
 
 from realtime_lab.audio import load_scripts
 from realtime_lab.bench.values import Figure
@@ -28,9 +24,10 @@ from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol.codec import decode_server, event_to_builtins
 from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.session import mocked, run_session
+from realtime_lab.session.live_wire import framed, unframed
 from realtime_lab.testing.doctor import Checkup
 
-__all__ = ["measure"]
+__all__ = ["busy_cell", "count", "measure"]
 
 _HOLD = """import sys; sys.path[:] = {path!r}
 import msgspec
@@ -42,7 +39,7 @@ _PATIENCE_S = 240.0
 def measure(quick: bool) -> list[Figure]:
     """Twenty sessions beside a busy cell and fifty (five and ten when quick), then decoding alone."""
     some, many = (5, 10) if quick else (20, 50)
-    with _busy_cell():
+    with busy_cell():
         beside = _checked(some)
     alone = _checked(many)
     note = f"{some} sessions beside a busy cell, {beside.events:,} events"
@@ -75,16 +72,25 @@ def _checked(count: int) -> Checkup:
     return msgspec.json.decode(done.stdout, type=list[Checkup])[0]
 
 
+def count() -> None:
+    """What a busy cell does: arithmetic that lets go of the interpreter only when it has to."""
+    sum(number * number for number in range(400_000))
+
+
 @contextmanager
-def _busy_cell() -> Iterator[None]:
-    """Keep this process computing until the block is left."""
+def busy_cell(work: Callable[[], object] = count) -> Iterator[None]:
+    """Keep this process busy, as a cell of a notebook would, until the block is left.
+
+    Args:
+        work: What is done again and again, on a thread of its own.
+    """
     over = threading.Event()
 
-    def work() -> None:
+    def keep_on() -> None:
         while not over.is_set():
-            sum(number * number for number in range(400_000))
+            work()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=keep_on)
     thread.start()
     try:
         yield
@@ -98,13 +104,9 @@ def _decoding(rounds: int) -> Figure:
     messages = _messages()
     best_s = float("inf")
     for _ in range(rounds):
-        protocol = _open_protocol()
         began_s = time.process_time()
-        for data in messages:
-            protocol.receive_data(data)
-            for frame in protocol.events_received():
-                if isinstance(frame, Frame):
-                    decode_server(bytes(frame.data))
+        for message in unframed(messages):
+            decode_server(message)
         best_s = min(best_s, time.process_time() - began_s)
     size = sum(map(len, messages)) / len(messages)
     note = f"{len(messages)} events of {size:,.0f} bytes on average"
@@ -116,18 +118,9 @@ def _messages() -> list[bytes]:
     """What a server sends in a session, framed; its audio is silence of the right length."""
     recording = run_session(BASE, load_scripts("orders")[0], mocked(transcriber=SIMULATED))
     plain = [event_to_builtins(entry.event) for entry in recording.events if entry.direction == "server"]
-    return [Frame(Opcode.TEXT, msgspec.json.encode(_with_audio(event))).serialize(mask=False) for event in plain]
+    return [framed(msgspec.json.encode(_with_audio(event))) for event in plain]
 
 
 def _with_audio(event: dict[str, Any]) -> dict[str, Any]:
     audio = event.get("delta")
     return event | {"delta": base64.b64encode(bytes(2 * audio["samples"]))} if isinstance(audio, dict) else event
-
-
-def _open_protocol() -> ClientProtocol:
-    """A client's framing with its handshake behind it, as in `session.live_wire`."""
-    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=None)
-    protocol.state, protocol.parser = State.OPEN, None  # type: ignore[assignment]
-    protocol.parser = protocol.parse()
-    next(protocol.parser)
-    return protocol

@@ -105,9 +105,18 @@ def compare_results(before: Results, after: Results) -> Iterator[str]:
             yield f"not the same {name}: {one[:80]} and {other[:80]}"
     for figure in after.figures:
         old = known.get(figure.name)
-        if old is None or not old.value:
+        if old is None:
             continue
-        ratio = figure.value / old.value
-        gain = ratio if figure.better == "higher" else 1 / ratio if ratio else float("inf")
-        said = "better" if gain > 1 + _CHANGED else "WORSE" if gain < 1 / (1 + _CHANGED) else "alike"
-        yield f"{figure.name:34s} {old.value:14,.6g} {figure.value:14,.6g} {figure.unit:22s} x {ratio:<8.3g} {said}"
+        ratio, said = _became(old, figure)
+        yield f"{figure.name:34s} {old.value:14,.6g} {figure.value:14,.6g} {figure.unit:22s} {ratio:10s} {said}"
+
+
+def _became(old: Figure, new: Figure) -> tuple[str, str]:
+    """The ratio of two values, and whether the later is better; of what has no ratio, whether its target is met."""
+    if old.value <= 0 or new.value < 0:
+        better, worse = new.met is True and old.met is False, new.met is False and old.met is True
+        return "", "better" if better else "WORSE" if worse else "alike"
+    ratio = new.value / old.value
+    gain = ratio if new.better == "higher" else 1 / ratio if ratio else float("inf")
+    said = "better" if gain > 1 + _CHANGED else "WORSE" if gain < 1 / (1 + _CHANGED) else "alike"
+    return f"x {ratio:<8.3g}", said

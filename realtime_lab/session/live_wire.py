@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from websockets.uri import parse_uri
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES
 from realtime_lab.session.live_faults import LiveFault, close_fault, handshake_fault
 
-__all__ = ["Wire", "open_wire"]
+__all__ = ["Wire", "framed", "open_wire", "unframed"]
 
 PING_EVERY_S = 2.0
 PING_TIMEOUT_S = 2.0
@@ -256,3 +256,21 @@ def _connect_fault(error: OSError) -> LiveFault:
     if type(error).__name__ == "gaierror":
         return LiveFault("dns", "the host's name is not known", again=True)
     return LiveFault("refused", error.strerror or type(error).__name__, again=True)
+
+
+def framed(message: bytes) -> bytes:
+    """A text message as a server sends it: with `unframed`, what the framing costs can be measured without a socket."""
+    return Frame(Opcode.TEXT, message).serialize(mask=False)
+
+
+def unframed(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """The messages in a server's frames, taken apart as a `Wire` does once its handshake is over."""
+    ws = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_FRAME_BYTES, logger=_silent)
+    ws.state, ws.parser = State.OPEN, None  # type: ignore[assignment]
+    ws.parser = ws.parse()
+    next(ws.parser)
+    for data in frames:
+        ws.receive_data(data)
+        for event in ws.events_received():
+            if isinstance(event, Frame):
+                yield bytes(event.data)

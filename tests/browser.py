@@ -66,6 +66,12 @@ class Lab:
     def notebook(self, name: str, *cells: str) -> Iterator[Page]:
         """Open a notebook of these code cells, run all of it, close it at the end."""
         _write(self.folder / f"{name}.ipynb", cells)
+        with self.shipped(name) as page:
+            yield page
+
+    @contextlib.contextmanager
+    def shipped(self, name: str) -> Iterator[Page]:
+        """Open a notebook that lies in the folder, run all of it, close it at the end."""
         self.page_errors.clear()
         self.page.evaluate(_OPEN, f"{name}.ipynb")
         self.page.evaluate(_RUN_ALL)

@@ -6,6 +6,7 @@ Pictures of every panel go to the folder in REALTIME_LAB_SHOTS, or to pytest's o
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from hostile_cells import CANARY, HOSTILE
 
 pytestmark = pytest.mark.browser
+
+BOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 REDRAW_MS = 150
 """How long after a move the picture may change."""
@@ -298,3 +301,14 @@ def test_a_sweep_survives_a_reload_of_the_page_and_a_second_run_of_its_cell(lab)
         assert lab.run(again) == "True running\n"
         lab.run("run.cancel.click()")
         assert lab.run("print(first.wait(30), first.running.state)") == "True cancelled\n"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", sorted(BOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_runs_by_run_all(lab, path):
+    """One after the other in one folder, as somebody who tries them all; each ends with something to look at."""
+    shutil.copy(path, lab.folder)
+    with lab.shipped(path.stem) as page:
+        lab.check()
+        assert page.locator(".jp-Notebook .jp-OutputArea-output:is(:has(img), :has(table), :has(.widget-box))").count()
+        lab.shoot(f"notebook_{path.stem}", ".jp-Notebook")

@@ -22,6 +22,7 @@ from realtime_lab.analysis.frames import (
     trials_df,
     turns_df,
 )
+from realtime_lab.errors import RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun
 
@@ -107,6 +108,21 @@ def test_logged_send_times_are_kept():
     )
     recording = msgspec.structs.replace(Hand([], audio_ms=60.0).build(), appends=(run,))
     assert appends(recording)["t_ms"].tolist() == [21.5, 40.25, 61.0]
+
+
+def test_more_appends_than_a_session_can_have_are_not_laid_out(monkeypatch):
+    """A few bytes of a file claim any number of them, in one run or between two."""
+    monkeypatch.setattr("realtime_lab.analysis.frames._MOST_FRAMES", 1_000)
+    near = AppendRun(start_ms=0.0, samples=480_000, sha256="p", offset_samples=0, frame_ms=20.0)
+    long = msgspec.structs.replace(near, samples=1 << 40)
+    far = msgspec.structs.replace(near, start_ms=80_000_000.0)
+    for runs, fit in [((near,), True), ((long,), False), ((near, far), False)]:
+        recording = msgspec.structs.replace(Hand([], audio_ms=20_000.0).build(), appends=runs)
+        if fit:
+            assert len(appends(recording)) == 1_000
+            continue
+        with pytest.raises(RecordingError, match="claims more than 1,000 appends"):
+            events_df(recording)
 
 
 def test_a_log_without_clocks_keeps_its_order():

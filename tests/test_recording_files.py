@@ -68,6 +68,38 @@ def test_damage_is_one_clear_line(damage, complaint):
     assert str(caught.value).startswith("r.jsonl: ") and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"event":{"type":"input_audio_buffer.speech_stopped"', b'"event":[],"x":{"type":"y"'),
+        (b'"t_ms":990.25', b'"t_ms":"soon"'),
+        (b'"t_ms":990.25', b'"t_ms":1e300'),
+        (b'"t_ms":990.25', b'"t_ms":true'),
+        (b'"audio_ms":1040.0', b'"audio_ms":"nan"'),
+        (b'"audio_ms":1040.0', b'"audio_ms":-1'),
+        (b'"frame_ms":20.0', b'"frame_ms":0'),
+        (b'"frame_ms":20.0', b'"frame_ms":5e-324'),
+        (b'"rate_hz":24000', b'"rate_hz":0'),
+        (b'"samples":960', b'"samples":-960'),
+        (b'"start_ms":1000.0', b'"start_ms":1e18'),
+    ],
+)
+def test_values_that_no_session_can_have_are_named_by_their_line(before, after):
+    data = recording_to_bytes(recording())
+    assert before in data
+    with pytest.raises(RecordingError, match=r"^r.jsonl: line \d is not part of a recording: ") as caught:
+        recording_from_bytes(data.replace(before, after), "r.jsonl")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+def test_a_file_larger_than_a_recording_can_be_is_read_no_further(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("realtime_lab.recording.files.MAX_RECORDING_BYTES", 1_000)
+    path = save_recording(recording(), tmp_path / name)
+    with pytest.raises(RecordingError, match="holds more than 1,000 bytes; this is not a recording"):
+        load_recording(path)
+
+
 def test_a_truncated_gzip_is_named(tmp_path):
     path = tmp_path / "r.jsonl.gz"
     path.write_bytes(gzip.compress(recording_to_bytes(recording()))[:-20])

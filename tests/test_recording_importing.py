@@ -296,6 +296,9 @@ def test_a_gzip_bomb_is_refused_and_a_damaged_gzip_read_as_far_as_it_goes(tmp_pa
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b" " * 4_000_000))
     with pytest.raises(RecordingError, match="unpacks to more than 1,000,000 bytes"):
         import_recording(tmp_path / "bomb.gz")
+    monkeypatch.setattr("realtime_lab.recording.importing_entries._DENSE_BYTES", 500_000)
+    with pytest.raises(RecordingError, match="unpacks to more than 500,000 bytes"):
+        import_recording(tmp_path / "bomb.gz")
     noise = np.random.default_rng(0).integers(0, 1 << 30, 2_000).tolist()
     lines = [
         json.dumps({"t_ms": t, "type": "input_audio_buffer.cleared", "event_id": str(n)}) for t, n in enumerate(noise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from sessions import spoken_script, tone_stage
@@ -49,6 +50,14 @@ def test_the_callers_side_is_every_passage_that_was_appended(replay):
         for part in turn.speech_ms:
             inside = whole[round(part.start_ms * 24) : round(part.end_ms * 24)]
             assert (np.abs(inside) >= 8000).all()
+
+
+@pytest.mark.parametrize("effective", [{"audio": 3}, {"audio": {"input": [1]}}, {"audio": {"input": {"format": "x"}}}])
+def test_a_configuration_that_cannot_be_read_is_heard_as_pcm(replay, effective):
+    plain = replay.frame_probabilities()
+    header = msgspec.structs.replace(replay.recording.header, effective=effective)
+    replay.recording = msgspec.structs.replace(replay.recording, header=header)
+    assert np.array_equal(replay.frame_probabilities(), plain)
 
 
 def test_a_window_is_a_piece_of_the_whole(replay):

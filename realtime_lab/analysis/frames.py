@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ import pandas as pd
 from realtime_lab.analysis.columns import EVENTS, KEYS, METRICS_VERSION, RESPONSES, TOKENS, TRIALS, TURNS, Column
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.config.masking import masked
+from realtime_lab.errors import RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import event_to_builtins
 from realtime_lab.recording.events import AppendRun, RecordedEvent, Recording
@@ -37,6 +38,8 @@ __all__ = [
 
 DTYPES = {"float": "Float64", "int": "Int64", "bool": "boolean", "str": "string"}
 """pandas' type for each declared type."""
+_MOST_FRAMES = 1_000_000
+"""Five hours of audio in frames of 20 ms; a few bytes of a file can claim any number."""
 
 Cell = str | int | float | bool | None
 
@@ -122,8 +125,14 @@ def events_df(recording: Recording) -> pd.DataFrame:
 
     At equal times an append stands before what the server answered; without clocks the log's own order is kept and
     appends come first.
+
+    Raises:
+        RecordingError: If the recording claims more than a million appends.
     """
-    rows = [*_append_rows(recording.appends, recording.header.has_send_clock), *map(_event_row, recording.events)]
+    rows = list(islice(_append_rows(recording.appends, recording.header.has_send_clock), _MOST_FRAMES + 1))
+    if len(rows) > _MOST_FRAMES:
+        raise RecordingError(f"the recording claims more than {_MOST_FRAMES:,} appends, which is more than is laid out")
+    rows += map(_event_row, recording.events)
     timed = all(row["t_ms"] is not None for row in rows)
     return frame_of_rows(sorted(rows, key=lambda row: row["t_ms"]) if timed else rows, EVENTS)
 

@@ -131,9 +131,13 @@ def event_to_builtins(event: AnyEvent) -> dict[str, object]:
     return plain
 
 
-def event_from_builtins(fields: dict[str, object], *, from_server: bool) -> AnyEvent:
-    """The inverse of `event_to_builtins`."""
-    if fields.keys() == {"type", "raw", "problem"}:
+def event_from_builtins(fields: object, *, from_server: bool) -> AnyEvent:
+    """The inverse of `event_to_builtins`.
+
+    Raises:
+        ProtocolError: If they are no mapping with a string `type`.
+    """
+    if isinstance(fields, dict) and fields.keys() == {"type", "raw", "problem"}:
         return UnknownEvent(type=str(fields["type"]), raw=str(fields["raw"]).encode(), problem=str(fields["problem"]))
     raw = msgspec.json.encode(fields)
     return decode_server(raw) if from_server else decode_client(raw)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 __all__ = [
     "AudioRef",
     "ContentPart",
+    "Count",
     "ErrorDetail",
     "InputTokenDetails",
     "Item",
     "OutputTokenDetails",
+    "RateHz",
     "RateLimit",
     "Response",
     "StatusDetails",
@@ -22,18 +24,23 @@ __all__ = [
 ]
 
 
+Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+"""Samples, as a file may claim them."""
+RateHz = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
 class AudioRef(Struct, frozen=True, kw_only=True):
     """Stands in a recording where the wire has base64 audio."""
 
     sha256: str
     """Hash of the audio blob the samples lie in."""
-    offset_samples: int
+    offset_samples: Count
     """First sample of this piece in the blob."""
-    samples: int
-    """Length of this piece, in samples at the blob's rate (24 kHz, or 8 kHz for G.711)."""
-    rate_hz: int = 24_000
+    samples: Annotated[int, Meta(ge=0, le=1 << 24)]
+    """Length of this piece, in samples at the blob's rate (24 kHz, or 8 kHz for G.711); no frame holds more."""
+    rate_hz: RateHz = 24_000
     """Sample rate of the piece."""
-    audible_sample: int | None = None
+    audible_sample: Count | None = None
     """First audible sample within this piece; None when it is silent throughout."""
 
 

@@ -7,17 +7,20 @@ sample's capture, so in a perfectly paced session both read the same and a frame
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from realtime_lab.audio.script import Interval
 from realtime_lab.protocol.events import AnyEvent
+from realtime_lab.protocol.items import Count, RateHz
 from realtime_lab.recording.view import recording_html
 
 __all__ = ["AppendRun", "Header", "RecordedEvent", "Recording", "ReferenceTurn"]
 
 FORMAT_VERSION = 1
+LONGEST_MS = 24 * 3_600_000.0
+"""No session lasts longer than a day; a file that says so is not a recording of one."""
 
 
 class RecordedEvent(NamedTuple):
@@ -51,17 +54,17 @@ class ReferenceTurn(Struct, frozen=True, kw_only=True):
 class AppendRun(Struct, frozen=True, kw_only=True):
     """Consecutive appends of one audio blob."""
 
-    start_ms: float
+    start_ms: Annotated[float, Meta(ge=0, le=LONGEST_MS)]
     """Audio time of the first sample."""
-    samples: int
+    samples: Count
     """How many samples were appended."""
     sha256: str
     """The blob they come from; in mocked sessions the rendered passage."""
-    offset_samples: int
+    offset_samples: Count
     """First sample within the blob."""
-    frame_ms: float
+    frame_ms: Annotated[float, Meta(ge=0.01)]
     """Audio in one append event."""
-    rate_hz: int = 24_000
+    rate_hz: RateHz = 24_000
     """Sample rate of the blob."""
     sent_ms: tuple[float, ...] | None = None
     """Wall time of each append; None when every frame was stamped exactly at its last sample."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from realtime_lab.errors import RecordingError
+from realtime_lab.errors import ProtocolError, RecordingError
 from realtime_lab.protocol.codec import event_from_builtins, event_to_builtins
 from realtime_lab.protocol.events import UnknownEvent
 from realtime_lab.recording.events import (
     FORMAT_VERSION,
+    LONGEST_MS,
     AppendRun,
     Header,
     RecordedEvent,
@@ -21,9 +22,9 @@ from realtime_lab.recording.events import (
     ReferenceTurn,
 )
 
-__all__ = ["load_recording", "recording_from_bytes", "recording_to_bytes", "save_recording"]
+__all__ = ["MAX_RECORDING_BYTES", "load_recording", "recording_from_bytes", "recording_to_bytes", "save_recording"]
 
-MAX_BYTES = 512 * 1024 * 1024
+MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; anything larger than this is not one."""
 
 
@@ -61,8 +62,8 @@ def recording_from_bytes(data: bytes, name: str = "recording") -> Recording:
             elif "reference" in record:
                 reference.append(msgspec.convert(record["reference"], ReferenceTurn))
             else:
-                header, audio_ms = msgspec.convert(record["header"], Header), float(record["audio_ms"])
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+                header, audio_ms = msgspec.convert(record["header"], Header), float(_read_ms(record["audio_ms"], 0.0))
+        except (msgspec.MsgspecError, ProtocolError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise RecordingError(f"{name}: line {number} is not part of a recording: {error}", name) from None
     if header is None:
         raise RecordingError(f"{name}: no header line; this is not a recording", name)
@@ -79,9 +80,15 @@ def _read_event(record: dict[str, Any]) -> RecordedEvent:
     direction = record["from"]
     if direction not in ("client", "server"):
         raise ValueError(f"from = {direction!r}: allowed: 'client' or 'server'")
-    fields = record["event"]
-    event = event_from_builtins(fields, from_server=direction == "server")
-    return RecordedEvent(record["t_ms"], direction, event)
+    event = event_from_builtins(record["event"], from_server=direction == "server")
+    t_ms = record["t_ms"]
+    return RecordedEvent(None if t_ms is None else _read_ms(t_ms, -LONGEST_MS), direction, event)
+
+
+def _read_ms(value: object, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= LONGEST_MS:
+        raise ValueError(f"{value!r:.40} is no time: allowed: ms, at most those of a day")
+    return value
 
 
 def save_recording(recording: Recording, path: str | Path) -> Path:
@@ -100,15 +107,10 @@ def load_recording(path: str | Path) -> Recording:
     """
     path = Path(path)
     try:
-        data = path.read_bytes() if path.suffix != ".gz" else _gunzip(path)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            data = stream.read(MAX_RECORDING_BYTES + 1)
     except (OSError, zlib.error, EOFError) as error:
         raise RecordingError(f"{path}: cannot be read: {error}", path) from None
+    if len(data) > MAX_RECORDING_BYTES:
+        raise RecordingError(f"{path}: holds more than {MAX_RECORDING_BYTES:,} bytes; this is not a recording", path)
     return recording_from_bytes(data, str(path))
-
-
-def _gunzip(path: Path) -> bytes:
-    with gzip.open(path) as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise RecordingError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes; this is not a recording", path)
-    return data

@@ -16,10 +16,13 @@ import msgspec
 
 from realtime_lab.errors import RecordingError
 from realtime_lab.protocol.codec import MAX_FRAME_BYTES
-from realtime_lab.recording.files import MAX_BYTES
 
 __all__ = ["Entry", "read_entries", "read_log"]
 
+MAX_BYTES = 512 * 1024 * 1024
+"""A log of an hour with its audio in base64 has about half of this."""
+_DENSE_BYTES, _DENSEST = 64 * 1024 * 1024, 100
+"""From so many bytes on, what packs so many times smaller is not a log."""
 _MAX_ENTRY_BYTES = MAX_FRAME_BYTES + 64 * 1024
 _CHUNK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -59,7 +62,7 @@ def read_log(path: Path) -> bytes:
 def _unpacked(path: Path) -> bytes:
     """A gzipped file's content; what comes before damage is kept, and its last line made one that is not JSON."""
     parts: list[bytes] = []
-    size, packed = 0, b""
+    size, read, packed = 0, 0, b""
     unpacker = zlib.decompressobj(_GZIP)
     with path.open("rb") as stream:
         while packed := packed or stream.read(_CHUNK_BYTES):
@@ -71,9 +74,10 @@ def _unpacked(path: Path) -> bytes:
                 parts.append(unpacker.decompress(packed, _CHUNK_BYTES))
             except zlib.error:
                 break
-            size += len(parts[-1])
-            if size > MAX_BYTES:
-                raise RecordingError(f"{path} unpacks to more than {MAX_BYTES:,} bytes: not a session's log", path)
+            size, read = size + len(parts[-1]), stream.tell()
+            most = MAX_BYTES if size < _DENSEST * read else min(MAX_BYTES, _DENSE_BYTES)
+            if size > most:
+                raise RecordingError(f"{path} unpacks to more than {most:,} bytes: not a session's log", path)
             packed = unpacker.unconsumed_tail or unpacker.unused_data
     return b"".join(parts if unpacker.eof else [*parts, b"{"])
 

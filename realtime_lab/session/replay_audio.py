@@ -19,6 +19,7 @@ from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.pcm import GRID_MS, SAMPLE_RATE_HZ, SAMPLES_PER_MS, Interval, ms_to_samples
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
+from realtime_lab.config.places import lookup
 from realtime_lab.errors import RealtimeLabError, RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import AudioRef
@@ -205,10 +206,8 @@ class AudioReplay:
         Raises:
             RealtimeLabError: If the clips cannot be read or are not what was played.
         """
-        header = self.recording.header
-        heard = ((header.effective or header.requested).get("audio") or {}).get("input") or {}
-        format_type = (heard.get("format") or {}).get("type", "audio/pcm")
-        reduction = (heard.get("noise_reduction") or {}).get("type")
+        format_type = _heard_as(self.recording, "format") or "audio/pcm"
+        reduction = _heard_as(self.recording, "noise_reduction")
         found = np.zeros(math.floor(round(self.recording.audio_ms / GRID_MS, 6)))
         for run in self.recording.appends:
             values = self.stage.wire(self._passage(run.sha256), format_type, reduction).probabilities()
@@ -262,6 +261,13 @@ class AudioReplay:
         # To be listened to, not measured: straight lines between the samples will do.
         at = np.arange(len(pcm) * SAMPLE_RATE_HZ // ref.rate_hz) * ref.rate_hz / SAMPLE_RATE_HZ
         return np.rint(np.interp(at, np.arange(len(pcm)), pcm)).astype(np.int16)
+
+
+def _heard_as(recording: Recording, part: str) -> str | None:
+    """The type of a part of the input's configuration; None where it is not a text."""
+    header = recording.header
+    value = lookup(header.effective or header.requested, ("audio", "input", part, "type"))
+    return value if isinstance(value, str) else None
 
 
 def _rendered(renderer: Renderer) -> Iterator[Passage]:

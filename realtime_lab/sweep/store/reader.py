@@ -20,13 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from realtime_lab.errors import StudyDamagedError, StudyError
+from realtime_lab.recording.files import MAX_RECORDING_BYTES
 from realtime_lab.sweep.store import schema, tables
 from realtime_lab.sweep.store.lock import is_locked
 
 __all__ = ["AGAIN", "CHECK_DIGITS", "EFFECTIVE_DIGITS", "StudyReader", "reading"]
-
-MAX_RECORDING_BYTES = 64 * 1024 * 1024
-"""A recording holds no audio; one that claims to unpack to more than this is refused."""
 
 MAX_META_BYTES = 32_000_000
 """One text of a study's description; what claims to be longer is refused before it is read."""

@@ -23,11 +23,12 @@ from realtime_lab.analysis.columns import METRICS_VERSION
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.errors import ConfigError, RealtimeLabError, StudyDamagedError, StudyError
 from realtime_lab.recording import recording_from_bytes
+from realtime_lab.recording.files import MAX_RECORDING_BYTES
 from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.store import tables
 from realtime_lab.sweep.store.content import plan_from_record, study_content
 from realtime_lab.sweep.store.pages import rows_in_pages, with_log
-from realtime_lab.sweep.store.reader import AGAIN, EFFECTIVE_DIGITS, MAX_RECORDING_BYTES
+from realtime_lab.sweep.store.reader import AGAIN, EFFECTIVE_DIGITS
 from realtime_lab.sweep.store.tables import KINDS
 from realtime_lab.sweep.store.writer import StudyContent, StudyWriter
 from realtime_lab.sweep.workers.worker import PackedRecording, TrialResult

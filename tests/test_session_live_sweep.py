@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+
 import pytest
 from live_servers import serving, shortest_script
 
@@ -64,6 +67,60 @@ def test_a_service_that_asks_for_fewer_sessions_gets_fewer_and_no_trial_is_lost(
     limited = [study.recording(trial.key).header.limited for trial in plan.trials_for(target)]
     assert 1 <= sum(limited) <= 2
     assert min(allowed) < 4 and allowed[-1] > min(allowed)
+
+
+class OneSlotSession(SocketSession):
+    has_slot = False
+
+    async def _turned_away(self):
+        self.has_slot = not self.slots.busy
+        if self.has_slot:
+            self.slots.busy = True
+            return False
+        self.slots.turned_away += 1
+        said = {"type": "session_limit_reached", "message": "All 1 session slots are in use.", "code": None}
+        self._protocol.send_text(json.dumps({"type": "error", "event_id": "e", "error": said}).encode())
+        await self._close(1008, "All session slots are in use")
+        return True
+
+    async def run(self, raw):
+        try:
+            await super().run(raw)
+        finally:
+            if self.has_slot:
+                self.slots.busy = False
+
+
+@dataclass
+class OneSlotServer(RealtimeServer):
+    """Holds one session at a time and turns others away with an error, as small servers do."""
+
+    busy: bool = False
+    turned_away: int = 0
+
+    def session(self, reader, writer, engine, request):
+        session = OneSlotSession(reader, writer, engine, request, self.key)
+        session.slots = self
+        return session
+
+
+def test_a_server_with_room_for_one_session_gets_one_after_the_other(short_script, tmp_path):
+    """Trials it turned away beside others wait their turn, and none has failed in the end."""
+    with serving(OneSlotServer) as server:
+        target = rl.live(server.url, api_key_env=None, sessions=4)
+        store = tmp_path / "s.sqlite"
+        study = rl.run_sweep(plan_of(short_script, repeats=2), target=target, store=store, workers=0, progress=False)
+    assert list(study.trials_df()["state"]) == ["complete"] * 4
+    assert server.turned_away > 0
+
+
+def test_a_server_with_no_room_at_all_fails_each_trial_in_its_words(short_script, tmp_path):
+    with serving(OneSlotServer, busy=True) as server:
+        target = rl.live(server.url, api_key_env=None, sessions=2)
+        with pytest.warns(
+            RuntimeWarning, match=r"2 × rate_limited: session_limit_reached: All 1 session slots are in use"
+        ):
+            rl.run_sweep(plan_of(short_script), target=target, store=tmp_path / "s.sqlite", workers=0, progress=False)
 
 
 def test_a_refused_key_stops_the_sweep_after_one_round(short_script, tmp_path, monkeypatch):

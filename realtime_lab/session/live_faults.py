@@ -4,12 +4,12 @@
 |---|---|---|
 | dns, refused, tls, connect_timeout, handshake_timeout | before there is a connection | yes |
 | handshake_401, _403, _404 | the service says no | no: fatal for every trial |
-| rate_limited (429) | wait as Retry-After says | yes |
+| rate_limited | 429: wait as Retry-After says; or an error that names a limit in place of a session | yes |
 | handshake_5xx and other refusals | | yes for 5xx |
 | invalid_key (close 3000) | after a good handshake | no: fatal |
 | insufficient_quota and other billing codes | any time | no: fatal |
 | config_refused | the server refuses the configuration | no |
-| no_session, unconfirmed | no session.created, no session.updated | yes, no |
+| no_session, unconfirmed | no session.created, no session.updated | yes unless it says why, no |
 | closed, reset | the other side ends the session | only before the first audio |
 | session_expired, half_open, stalled, no_response, deadline, protocol, too_much_data | while it runs | no |
 """
@@ -27,6 +27,7 @@ __all__ = [
     "LiveFault",
     "close_fault",
     "error_fault",
+    "greeting_fault",
     "handshake_fault",
     "response_fault",
 ]
@@ -101,6 +102,22 @@ def close_fault(code: int | None, reason: str) -> LiveFault:
 def error_fault(error: ErrorDetail) -> LiveFault | None:
     """What an error event means for the session; None when it goes on."""
     return _coded(error.code or error.type, error.message)
+
+
+def greeting_fault(error: ErrorDetail, created: bool) -> LiveFault:
+    """What an error event means before a session is as it was asked for.
+
+    Args:
+        error: What the server said.
+        created: Whether it had begun a session: then it refuses the configuration; before, it refuses to begin one.
+    """
+    code = error.code or error.type
+    said = f"{code}: {error.message}"
+    known = error_fault(error)
+    if known is not None or created:
+        return known or LiveFault("config_refused", said)
+    # No two servers name it alike: session_limit_reached, concurrency_limit_exceeded ...
+    return LiveFault(RATE_LIMITED, said, again=True) if "limit" in code else LiveFault("no_session", said)
 
 
 def response_fault(response: Response) -> LiveFault | None:

@@ -28,7 +28,7 @@ from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live_audio import OutputAudio, light_ref
 from realtime_lab.session.live_effective import believed_session, effective_session, with_formats
-from realtime_lab.session.live_faults import LiveFault, error_fault, response_fault
+from realtime_lab.session.live_faults import LiveFault, error_fault, greeting_fault, response_fault
 from realtime_lab.session.live_names import Names
 from realtime_lab.session.live_watch import SilenceWatch
 from realtime_lab.session.live_wire import Wire, open_wire
@@ -286,8 +286,7 @@ class LiveConnection:
             case ev.SessionUpdated() if not self._updated.done():
                 self._updated.set_result(event.session)
             case ev.ErrorEvent():
-                text = f"{event.error.code}: {event.error.message}"
-                self._end(error_fault(event.error) or LiveFault("config_refused", text))
+                self._end(greeting_fault(event.error, self._created.done()))
 
     def _on_event(self, event: ev.AnyEvent, at_s: float) -> None:
         assert self.caller is not None

@@ -204,9 +204,28 @@ class Dispatcher:
             line = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             self._store(task, [TrialResult(number, "failed", error=line) for number in task.trials])
             return
-        self._schedule.back(len(task.trials), any(result.limited for result in batch.results))
+        away = self._turned_away(batch.results)
+        self._schedule.back(len(task.trials) - len(away), any(result.limited for result in batch.results))
         self._schedule.took(task.lane, len(task.trials), batch.seconds)
-        self._store(task, batch.results)
+        self._store(task, [result for result in batch.results if result.index not in away])
+        if away:
+            self._later(away, task)
+
+    def _turned_away(self, results: Sequence[TrialResult]) -> list[int]:
+        """Trials that the service had no room for beside the others: they wait. One that was alone has failed."""
+        if self._schedule.allowed == 1:
+            return []
+        return [
+            result.index for result in results if result.limited and result.state == "failed" and not result.audio_ms
+        ]
+
+    def _later(self, trials: Sequence[int], task: _Task) -> None:
+        self._schedule.put_back(trials)
+        self.meter.lost(len(trials))
+        self._writer.lose(trials, "the service asked for fewer sessions at a time", task.sent_utc, _now_utc())
+        if self.request.budget is not None:
+            for number in trials:
+                self.request.budget.settle(number, NOTHING)
 
     def _store(self, task: _Task, results: Sequence[TrialResult]) -> None:
         stored = self._writer.commit(results, task.sent_utc, _now_utc())

@@ -20,7 +20,7 @@ plan = rl.SweepPlan(                                         # sweep: many of th
 study = rl.run_sweep(plan)                                   # a mocked server that really listens; rl.mocked()
 study.summary(by=["silence_duration_ms", "condition"])       # analysis: frames with their intervals
 rl.plots.tradeoff(study)                                     # plots: cut-offs against response latency
-best = study.best(where="cutoff_rate <= 0.05")               # a setting, with its intervals and its rivals
+best = study.best()                                          # a setting, with its intervals and its rivals
 rl.report(study, "report.html")                              # report: one file for whoever decides
 ```
 

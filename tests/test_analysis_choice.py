@@ -120,6 +120,20 @@ def test_too_few_turns_are_said_and_choose_nothing():
     assert best.sentence == "n too small: 4 turns are too few for median response latency, none is chosen (clean)."
 
 
+def test_many_answers_broken_off_are_told_where_no_limit_asks_for_fewer():
+    turns = turns_frame((500, 900), cut=lambda silence_ms, rng: 0, n_turns=3)
+    responses = responses_frame(turns, truncated=0.0)
+    responses["truncated"] = responses["silence_duration_ms"] == 500
+    best = choose(turns, responses, where="cutoff_rate <= 0.05")
+    assert best.setting == {"silence_duration_ms": 500}
+    assert "but max_output_tokens broke off 100 % of its answers" in best.sentence
+    usual = choose(turns, responses)
+    assert usual.setting == {"silence_duration_ms": 900}
+    assert usual.where == "cutoff rate at most 5 % and truncated rate at most 5 %"
+    assert "broke off" not in usual.sentence
+    assert choose(turns).where == "cutoff rate at most 5 %"  # without responses nobody knows
+
+
 def test_settings_that_answer_too_late_do_not_win():
     best = choose(turns_frame((200, 500), missed=lambda silence_ms, rng: True))
     assert best.outcome == "none"

@@ -38,8 +38,8 @@ from realtime_lab.analysis.choice_sample import (
     replicates,
 )
 from realtime_lab.analysis.choice_values import Best, Figure, Outcome, Rival
-from realtime_lab.analysis.choice_where import Limit, Where, parse_where
-from realtime_lab.analysis.choice_words import column_of, label_of, plural, setting_words
+from realtime_lab.analysis.choice_where import USUAL, Limit, Where, parse_where, usual_limits
+from realtime_lab.analysis.choice_words import amount, column_of, label_of, plural, setting_words
 from realtime_lab.analysis.grid import Grid
 from realtime_lab.analysis.stability import SplitHalf, split_half
 from realtime_lab.analysis.summary import summary
@@ -49,6 +49,7 @@ from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
 __all__ = ["choose", "figures_of"]
 
 _SHOWN = ("cutoff_rate", "response_latency_ms_p50", "response_latency_ms_p95", "answered_rate", "truncated_rate")
+_TRUNCATED, _MANY_TRUNCATED = "truncated_rate", 0.05
 _TIE_BREAKERS = ("cutoff_rate", "response_latency_ms_p50", "truncated_rate")
 
 
@@ -57,7 +58,7 @@ def choose(
     responses: pd.DataFrame | None = None,
     *,
     minimize: str = "response_latency_ms_p50",
-    where: str | None = "cutoff_rate <= 0.05",
+    where: str | None = USUAL,
     condition: str | None = None,
     provisional: bool = False,
     seed: int = 0,
@@ -68,7 +69,7 @@ def choose(
         turns: Turns of every setting, such as `study.turns_df()`.
         responses: Responses of the same sessions; without them truncation and tokens are unknown.
         minimize: The column of the summary that should be low (high, where high is good: the answered rate).
-        where: Limits on the summary's columns; see `choice_where`.
+        where: Limits on the summary's columns, or "usual"; see `choice_where`.
         condition: The acoustic condition to choose in; None: the first there is; "all": pooled.
         provisional: Labels are automatic, so nothing may win.
         seed: Decides the resamples; the same seed gives the same choice.
@@ -95,7 +96,8 @@ def choose(
         return {name: figures_of(_row_of(turns, responses, name, setting)) for name in others}
 
     sample = _Sample(here, said, groups, minimize, seed)
-    return _Question(sample, rows, parse_where(where, list(rows[0])), chosen_in, provisional, elsewhere).answer()
+    limits = parse_where(" and ".join(usual_limits(rows)) if where == USUAL else where, list(rows[0]))
+    return _Question(sample, rows, limits, chosen_in, provisional, elsewhere).answer()
 
 
 def _condition(asked: str | None, there: Sequence[str]) -> str:
@@ -269,7 +271,7 @@ class _Question(NamedTuple):
         what = f"has the {extreme} {label_of(self.sample.minimize)} of {among}"
         if candidates == 1:
             what = f"is the only one of {among.replace('1 setting', plural(len(self.rows), 'setting'), 1)}"
-        parts = [f"{setting_words(self._setting(leader))} {what}: {figures} ({self.condition})"]
+        parts = [f"{setting_words(self._setting(leader))} {what}: {figures} ({self.condition})", *self._broken(leader)]
         if blocks.total < MIN_BLOCKS:
             parts.append(f"n too small to compare: {blocks.words} of {MIN_BLOCKS}, so this is undecided")
         elif rivals:
@@ -282,6 +284,13 @@ class _Question(NamedTuple):
         if self.provisional:
             parts.append("automatic labels are provisional and never crown a winner")
         return f"{'; '.join(parts)}."
+
+    def _broken(self, leader: int) -> list[str]:
+        """That many answers were broken off, where nobody asked: else they would make a setting look quick unseen."""
+        share = self.rows[leader].get(_TRUNCATED)
+        if share is None or share <= _MANY_TRUNCATED or any(limit.name == _TRUNCATED for limit in self.limits.limits):
+            return []
+        return [f"but max_output_tokens broke off {amount(_TRUNCATED, share)} of its answers"]
 
     def _best(self, outcome: Outcome, shown: int, candidates: int, sentence: str) -> Best:
         """The parts that every outcome has, with the figures of the leading or closest setting."""

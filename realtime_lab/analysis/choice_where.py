@@ -10,13 +10,17 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from realtime_lab.analysis.choice_words import amount, is_rate, label_of, number
 from realtime_lab.errors import ConfigError, Problem
 
-__all__ = ["Limit", "Where", "parse_where"]
+__all__ = ["USUAL", "Limit", "Where", "parse_where", "usual_limits"]
+
+USUAL = "usual"
+"""In place of limits: those of `usual_limits`."""
+_USUAL_RATES = ("cutoff_rate", "truncated_rate")
 
 _LONGEST = 1_000
 _TOKEN = re.compile(
@@ -100,6 +104,12 @@ class Where:
     def words(self) -> str:
         """In a sentence; empty without limits."""
         return " and ".join(limit.words for limit in self.limits)
+
+
+def usual_limits(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Cut-offs and answers broken off by `max_output_tokens` of at most 5 % each, as far as any row knows them."""
+    known = (name for name in _USUAL_RATES if any(row.get(name) is not None for row in rows))
+    return [f"{name} <= 0.05" for name in known]
 
 
 def parse_where(text: str | None, names: Collection[str]) -> Where:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from realtime_lab.analysis.choice_compare import Comparison
 from realtime_lab.analysis.choice_groups import plain_row
-from realtime_lab.analysis.choice_where import parse_where
+from realtime_lab.analysis.choice_where import parse_where, usual_limits
 from realtime_lab.analysis.choice_words import plural, setting_words
 from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.errors import RealtimeLabError
@@ -30,7 +30,7 @@ from realtime_lab.plots.transcript_html import TranscriptView, transcript_info
 from realtime_lab.report import method
 from realtime_lab.report.findings import findings
 from realtime_lab.report.pictures import Picture, picture, wait_picture
-from realtime_lab.report.recommendation import WAITS, Recommendation, old_setting, recommend
+from realtime_lab.report.recommendation import Recommendation, old_setting, recommend, wait_in
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
 from realtime_lab.report.svg import colour_variables
 from realtime_lab.report.table import SettingTable, setting_table
@@ -97,8 +97,8 @@ class Page:
         self.calibrated = calibrated_against(self.turns["target"].dropna().astype(str).unique())
         self.swept = candidates(self.study)
         asked = self.question
-        self.wait = next((wait for wait in WAITS if self.turns[wait.latency].notna().any()), WAITS[0])
-        self.where = " and ".join(self._limits()) if asked.where is None else asked.where
+        self.wait = wait_in(self.turns)
+        self.where = " and ".join(self._usual()) if asked.where is None else asked.where
         self.best = best_setting(self.study, asked.minimize or self.wait.name, self.where, asked.condition, asked.seed)
         old = old_setting(self.plan) if asked.old is None else dict(self.plan.only(asked.old).settings[0])
         # A part of a plan need not hold the setting that callers have today: then the first one stands for it.
@@ -108,11 +108,11 @@ class Page:
             self.new = self.old
         self.comparison = self._compared()
 
-    def _limits(self) -> Iterator[str]:
-        """The usual limits on what there are figures of."""
-        for name in ("cutoff_rate", "truncated_rate"):
-            if self.summary[name].notna().any():
-                yield f"{name} <= 0.05"
+    def _usual(self) -> list[str]:
+        return usual_limits(self._plain_rows())
+
+    def _plain_rows(self) -> list[dict[str, Any]]:
+        return [plain_row(row) for row in self.summary.to_dict("records")]
 
     def _compared(self) -> Comparison | None:
         """New against old. Where the old setting has no turns to compare, it is left out."""
@@ -133,7 +133,7 @@ class Page:
         """Rows of the summary by (setting in words, condition)."""
         names = list(self.swept[0].cells)
         found = {}
-        for row in map(plain_row, self.summary.to_dict("records")):
+        for row in self._plain_rows():
             found[setting_words({name: row[name] for name in names}), str(row["condition"])] = row
         return found
 
@@ -315,7 +315,7 @@ class Page:
             "near": _near_words([one.cells for one in self.swept if one.setting in near]),
             "findings": findings(
                 *(self.study, self.best.condition, self.wait.name, self.new.cells, self.near, self.recognised),
-                where=" and ".join(limit for limit in self._limits() if not limit.startswith("cutoff_rate")) or None,
+                where=" and ".join(limit for limit in self._usual() if not limit.startswith("cutoff_rate")) or None,
             ),
             "tradeoff": self.tradeoff(),
             "ecdf": self.ecdf(),

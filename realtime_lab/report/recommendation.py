@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from realtime_lab.analysis.choice_compare import Comparison
 from realtime_lab.analysis.choice_values import Best
@@ -20,7 +20,20 @@ from realtime_lab.errors import ConfigError, PlanError
 from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.studies.chosen import Swept
 
-__all__ = ["MAX_WORDS", "WAITS", "Change", "Recommendation", "Wait", "mocked_sentence", "old_setting", "recommend"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "MAX_WORDS",
+    "WAITS",
+    "Change",
+    "Recommendation",
+    "Wait",
+    "mocked_sentence",
+    "old_setting",
+    "recommend",
+    "wait_in",
+]
 
 MAX_WORDS = 120
 Verdict = Literal["better", "worse", "no difference shown", "unknown"]
@@ -51,6 +64,11 @@ WAITS = (
     Wait("endpoint_delay_ms", "Wait for the end of the turn", "from the end of the caller's turn to its endpoint"),
 )
 """The first that a study has counts."""
+
+
+def wait_in(turns: pd.DataFrame) -> Wait:
+    """What waiting is in a study's turns."""
+    return next((wait for wait in WAITS if turns[wait.latency].notna().any()), WAITS[0])
 
 
 @dataclass(frozen=True)

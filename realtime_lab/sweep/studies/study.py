@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from realtime_lab.analysis.choice_where import USUAL
 from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep.store.reader import StudyReader, reading
 
@@ -187,7 +188,7 @@ class Study:
     def best(
         self,
         minimize: str = "response_latency_ms_p50",
-        where: str | None = "cutoff_rate <= 0.05",
+        where: str | None = USUAL,
         *,
         condition: str | None = None,
         seed: int = 0,
@@ -196,7 +197,8 @@ class Study:
 
         Args:
             minimize: The column of the summary that should be low.
-            where: Limits on its columns: `name <= number`, joined by `and`; None: no limits.
+            where: Limits on its columns: `name <= number`, joined by `and`; "usual": those of the report, at most 5 %
+                each for cut-offs and for answers broken off by `max_output_tokens`; None: no limits.
             condition: The acoustic condition to choose in; None: the plan's first; "all": pooled.
             seed: Decides the resamples; the same seed gives the same answer.
 

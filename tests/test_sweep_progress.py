@@ -39,12 +39,27 @@ def test_nothing_is_known_before_the_first_result():
 
 def test_rate_and_time_to_go():
     counts, clock = meter(resumed=20)
-    counts.sent(10)
+    counts.sent(15)
+    clock.now += 5
+    counts.returned(5, 0)
     clock.now += 5
     counts.returned(9, 1)
     now = counts.snapshot()
-    assert (now.done, now.failed, now.running, now.rate_per_s, now.eta_s) == (30, 1, 0, 2.0, 35.0)
-    assert str(now) == "30 of 100 trials, 1 failed, 2.0/s, about 35 s to go"
+    assert (now.done, now.failed, now.running, now.rate_per_s, now.eta_s) == (35, 1, 0, 2.0, 32.5)
+    assert str(now) == "35 of 100 trials, 1 failed, 2.0/s, about 32 s to go"
+
+
+def test_no_time_to_go_is_told_while_the_start_of_workers_is_most_of_the_rate():
+    counts, clock = meter(total=1_000)
+    clock.now += 10
+    counts.returned(1, 0)
+    assert str(counts.snapshot()) == "1 of 1,000 trials, 0.1/s"
+    clock.now += 1
+    counts.returned(9, 0)
+    assert counts.snapshot().eta_s is None
+    clock.now += 9
+    counts.returned(90, 0)
+    assert counts.snapshot().eta_s == 900 / 9.9
 
 
 def test_failures_are_told_by_kind_the_commonest_first():
@@ -76,8 +91,9 @@ def test_the_end_stops_the_clock_and_averages():
 
 def test_long_times_are_told_in_minutes_and_hours():
     counts, clock = meter(total=100_000)
-    clock.now += 10
-    counts.returned(10, 0)
+    for done in (0, 10):
+        clock.now += 10
+        counts.returned(done, 0)
     assert str(counts.snapshot()).endswith("about 27.8 h to go")
     counts.returned(9000, 0)
     assert str(counts.snapshot()).endswith("about 2 min to go")

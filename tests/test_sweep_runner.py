@@ -90,8 +90,9 @@ def test_the_store_is_named_by_the_plan_when_nobody_says(tmp_path, monkeypatch):
 
 def test_a_failing_trial_is_kept_with_its_reason_and_the_same_call_runs_only_it_again(store, log, monkeypatch):
     plan = small_plan()
-    with pytest.warns(RuntimeWarning, match=r"2 of 6 trials failed \(2 × ValueError: 300 is not today\)"):
+    with pytest.warns(RuntimeWarning, match=r"^2 of 6 trials failed \(2 × ValueError: 300 is not today\)") as warned:
         study = run_sweep(plan, store=store, run=sweep_fakes.bad_at_300, **QUIET)
+    assert warned[0].filename == __file__  # of who called
     frame = study.trials_df()
     bad = frame[frame.silence_duration_ms == 300]
     assert set(bad.state) == {"failed"} and set(bad.error) == {"ValueError: 300 is not today"}

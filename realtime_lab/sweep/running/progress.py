@@ -44,11 +44,13 @@ class Progress:
     """How often each kind of failure was met in this run, the commonest first."""
     paused: str | None = None
     """Why nothing can be stored at present, such as a full disk; it goes on by itself. None: it can."""
+    steady: bool = True
+    """Whether the rate is one to tell the time to go by: no longer that of workers that had to start first."""
 
     @property
     def eta_s(self) -> float | None:
         """Time to go at the present rate; None when unknown."""
-        return (self.total - self.done) / self.rate_per_s if self.rate_per_s else None
+        return (self.total - self.done) / self.rate_per_s if self.rate_per_s and self.steady else None
 
     def __str__(self) -> str:
         parts = [f"{self.done:,} of {self.total:,} trials"]
@@ -84,6 +86,7 @@ class ProgressMeter:
         self._failures: Counter[str] = Counter()
         self._state = "running"
         self._paused: str | None = None
+        self._steady = False
         self._marks: deque[tuple[float, int]] = deque([(self._start_s, resumed)])
 
     def sent(self, trials: int) -> None:
@@ -111,6 +114,11 @@ class ProgressMeter:
             self._failed += failed
             self._failures.update(kinds)
             self._marks.append((now, self._done))
+            first_s = self._marks[1][0]
+            if not self._steady and now - first_s >= first_s - self._start_s:
+                self._steady = len(self._marks) > 2  # two returns at least
+                if self._steady:
+                    self._marks.popleft()
             while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_OVER_S:
                 self._marks.popleft()
 
@@ -144,6 +152,7 @@ class ProgressMeter:
                 state=self._state,
                 failures=dict(self._failures.most_common()),
                 paused=self._paused,
+                steady=self._steady,
             )
 
 

@@ -125,7 +125,7 @@ def run_sweep(
         RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
     given = (plan, target, store, workers, executor, progress, allow_unmodelled, run)
-    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices, only).result()
+    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices, only)._ended()
 
 
 def _check_workers(workers: object) -> None:
@@ -174,6 +174,10 @@ class SweepRun:
         Warns:
             RuntimeWarning: Some trials failed; the same call runs them again.
         """
+        return self._ended()
+
+    def _ended(self) -> Study:
+        """What `result` and `run_sweep` answer: as many frames below their caller, whose line warnings name."""
         display = ProgressDisplay() if self._show else None
         try:
             while not self._dispatcher.over.wait(_LOOK_EVERY_S):
@@ -195,8 +199,9 @@ class SweepRun:
         return f"<SweepRun {self.study.path}: {self.progress}>"
 
     def _warn_of_failures(self) -> None:
-        for line in _left_over(self._dispatcher):
-            warnings.warn(line, RuntimeWarning, stacklevel=3)
+        completed = bool(self.study.states().get("complete")) if self._dispatcher.failures else True
+        for line in _left_over(self._dispatcher, completed):
+            warnings.warn(line, RuntimeWarning, stacklevel=4)
 
 
 def _in_one_line(interrupt: KeyboardInterrupt, line: str) -> None:
@@ -204,8 +209,8 @@ def _in_one_line(interrupt: KeyboardInterrupt, line: str) -> None:
     interrupt._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
 
 
-def _left_over(dispatcher: Dispatcher) -> Iterator[str]:
-    """What was not run and what failed, a line each."""
+def _left_over(dispatcher: Dispatcher, completed: bool) -> Iterator[str]:
+    """What was not run and what failed, a line each; that nothing at all is `completed`, where it is not."""
     request = dispatcher.request
     total, failed = len(request.trials), sum(dispatcher.failures.values())
     if dispatcher.left_out:
@@ -220,6 +225,8 @@ def _left_over(dispatcher: Dispatcher) -> Iterator[str]:
         )
     if failed:
         reasons = "; ".join(f"{count} × {text[:200]}" for text, count in dispatcher.failures.most_common(3))
+        nothing = "" if completed else "no trial is complete, there is nothing to read: "
         yield (
-            f"{failed} of {total} trials failed ({reasons}); trials_df() has each, and the same call runs them again"
+            f"{nothing}{failed} of {total} trials failed ({reasons}); trials_df() has each, and the same call runs "
+            "them again"
         )

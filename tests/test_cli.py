@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pandas as pd
 import pytest
@@ -47,10 +48,10 @@ def test_the_same_seed_is_the_same_demo_and_another_is_not():
         errors.ScriptError("no audio here"),
     ],
 )
-def test_an_error_of_ours_is_one_line_and_exit_code_2(run, monkeypatch, tmp_path, error):
+def test_an_error_of_ours_is_one_line_and_exit_code_3(run, monkeypatch, tmp_path, error):
     monkeypatch.setattr(commands, "_sweep", _raising(error))
     ended = run("demo", "--out", tmp_path / "out")
-    assert (ended.exit_code, ended.stderr) == (2, f"realtime-lab: {error}\n")
+    assert (ended.exit_code, ended.stderr) == (3, f"realtime-lab: {error}\n")
 
 
 def test_an_interrupt_says_how_to_go_on_and_ends_with_130(run, monkeypatch, tmp_path):
@@ -68,19 +69,20 @@ def test_a_fault_of_the_package_is_not_hidden(run, monkeypatch, tmp_path):
 def test_an_output_folder_that_cannot_be_made_is_one_line(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     ended = run("demo", "--out", tmp_path / "file" / "out")
-    assert (ended.exit_code, ended.stderr) == (2, f"realtime-lab: {tmp_path / 'file' / 'out'}: Not a directory\n")
+    assert (ended.exit_code, ended.stderr) == (3, f"realtime-lab: {tmp_path / 'file' / 'out'}: Not a directory\n")
 
 
 def test_a_plan_that_is_not_there_is_one_line(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = run("sweep", "none.toml", "--store", "s.sqlite")
-    assert ended.exit_code == 2
+    assert ended.exit_code == 3
     assert len(ended.stderr.splitlines()) == 1
     assert "'none.toml'" in ended.stderr
 
 
-def test_workers_below_one_are_refused(run):
-    assert run("demo", "--workers", "0").exit_code == 2
+@pytest.mark.parametrize("words", [["demo", "--workers", "0"], ["check"], ["chekc"], ["check", "--wher"], ["--x"]])
+def test_a_wrong_command_line_is_a_mistake_like_any_other_and_no_verdict(run, words):
+    assert run(*words).exit_code == 3
 
 
 def test_without_a_command_the_commands_are_listed(run):
@@ -104,7 +106,7 @@ def _summary_row(silence_ms, condition, **given):
     return {**row, **given}
 
 
-def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
+def test_each_condition_has_a_table_with_a_line_per_setting():
     few = {f"response_latency_ms_p50{end}": None for end in ("", "_low", "_high")}
     rows = [
         _summary_row(200, "clean"),
@@ -115,17 +117,21 @@ def test_the_table_has_a_line_per_setting_and_a_column_pair_per_condition():
     measured = [name for name in frame if name.startswith(("cutoff", "response"))]
     frame = frame.astype(dict.fromkeys(measured, "Float64"))
     assert printed.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
-        "                     clean                          babble_3dB",
-        "silence_duration_ms  cut off       answer after ms  cut off       answer after ms",
-        "200                  25 % (12-50)  812 (790-late)   25 % (12-50)  late (4000-late)",
+        "clean:",
+        "silence_duration_ms  cut off       answer after ms",
+        "200                  25 % (12-50)  812 (790-late)",
         "1000                 -             - (n = 3)",
+        "",
+        "babble_3dB:",
+        "silence_duration_ms  cut off       answer after ms",
+        "200                  25 % (12-50)  late (4000-late)",
     ]
 
 
 def test_where_logprobs_came_the_table_says_what_each_setting_did_to_transcripts():
     frame = pd.DataFrame([_summary_row(200, "clean", wer=0.0617, mean_logprob=-0.214)])
     assert printed.settings_table(frame, ["silence_duration_ms"]).splitlines() == [
-        "                     clean",
+        "clean:",
         "silence_duration_ms  cut off       answer after ms  wrong words  logprob",
         "200                  25 % (12-50)  812 (790-late)   6 %          -0.21",
     ]
@@ -149,7 +155,7 @@ def test_one_mistake_is_one_line_and_more_are_a_line_each(run, tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text('scripts = "orders"\n[space]\nsilence_duration_mss = [200]\n')
     ended = run("sweep", plan, "--store", tmp_path / "s.sqlite")
-    assert ended.exit_code == 2
+    assert ended.exit_code == 3
     assert len(ended.stderr.splitlines()) == 1
     assert "silence_duration_ms" in ended.stderr
     plan.write_text('scripts = "order"\nrepeats = 0\n[space]\nsilence_duration_mss = [200]\n')
@@ -167,7 +173,34 @@ def test_a_small_sweep_prints_its_table_and_the_same_command_resumes_it(run, tmp
         ended = run("sweep", plan, "--store", store, "--workers", 1)
         assert (ended.exit_code, ended.exception) == (0, None)
         assert [line.split()[0] for line in ended.stdout.splitlines()[4:6]] == ["200", "700"]
-        assert ended.stdout.endswith(f"Written:\n  {store}\n")
+        assert "Which to take: n too small: " in ended.stdout and ended.stdout.endswith(f"Written:\n  {store}\n")
+
+
+def test_a_sweep_of_which_nothing_came_says_so_and_ends_with_1(run, tmp_path):
+    plan, store = tmp_path / "plan.toml", tmp_path / "s.sqlite"
+    script = load_scripts("orders")[0].id
+    plan.write_text(
+        f'scripts = {{set = "orders", ids = ["{script}"]}}\n[space]\nsilence_duration_ms = [200]\n'
+        '[target]\nkind = "live"\nurl = "ws://127.0.0.1:9/v1"\n'
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        ended = run("sweep", plan, "--store", store, "--workers", 1, "--max-seconds", 100)
+    assert ended.exit_code == 1 and "Written" not in ended.stdout
+    assert "\nrealtime-lab: no trial is complete, there is nothing to read: 1 of 1 trials failed (" in ended.stderr
+    assert ended.stderr.endswith(f"\nrealtime-lab: no trial is complete, so there is nothing to show of {store}\n")
+
+
+def test_a_warning_is_a_line_of_its_own(run, monkeypatch, tmp_path):
+    def sweep(*args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("2 of 4 trials failed", RuntimeWarning, stacklevel=1)
+        raise errors.ScriptError("no audio here")
+
+    monkeypatch.setattr(commands, "_sweep", sweep)
+    ended = run("demo", "--out", tmp_path / "out")
+    assert ended.stderr == "realtime-lab: 2 of 4 trials failed\nrealtime-lab: no audio here\n"
 
 
 def test_a_study_of_another_plan_is_one_line(run, tmp_path):
@@ -178,6 +211,6 @@ def test_a_study_of_another_plan_is_one_line(run, tmp_path):
             f'scripts = {{set = "orders", ids = ["{script}"]}}\n[space]\nsilence_duration_ms = [{silence_ms}]\n'
         )
         ended = run("sweep", plan, "--store", store, "--workers", 1)
-    assert ended.exit_code == 2
+    assert ended.exit_code == 3
     assert len(ended.stderr.splitlines()) == 1
     assert str(store) in ended.stderr

@@ -264,12 +264,12 @@ def test_the_command_writes_it_and_says_where(study, tmp_path):
 
     out = tmp_path / "r.html"
     ended = CliRunner().invoke(app, ["report", str(study.path), "--out", str(out), "--where", "cutoff_rate <= 0.3"])
-    assert (ended.exit_code, ended.stdout) == (0, f"Written:\n  {out}\n")
+    assert (ended.exit_code, ended.stdout) == (0, f"Writing the report ...\nWritten:\n  {out}\n")
     assert "cutoff rate at most 30 %" in out.read_text()
     missing = CliRunner().invoke(app, ["report", str(tmp_path / "none.sqlite")])
-    assert missing.exit_code == 2 and len(missing.stderr.splitlines()) == 1
+    assert missing.exit_code == 3 and len(missing.stderr.splitlines()) == 1
     wrong = CliRunner().invoke(app, ["report", str(study.path), "--where", "x <= 1", "--out", str(out)])
-    assert wrong.exit_code == 2
+    assert wrong.exit_code == 3
 
 
 def test_a_room_that_can_be_called_is_the_function_too(study, tmp_path, monkeypatch):

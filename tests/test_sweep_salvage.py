@@ -10,8 +10,10 @@ import pytest
 import sweep_fakes
 from sweep_fakes import BASE, database, small_plan
 from test_sweep_store import DATES, content, filled, result_of
+from typer.testing import CliRunner
 
 from realtime_lab.audio import load_scripts
+from realtime_lab.cli import app
 from realtime_lab.errors import StudyDamagedError, StudyError
 from realtime_lab.sweep import Study, SweepPlan, run_sweep
 from realtime_lab.sweep.store.pages import rows_in_pages, with_log
@@ -103,6 +105,17 @@ def test_a_file_cut_at_any_page_gives_what_is_before_the_cut(store, tmp_path, fu
         counts.append(salvage(damaged, out, PLAN).complete)
         assert Study(out).states().get("complete", 0) == counts[-1]
     assert counts[0] == 0 and counts[-1] >= 50
+
+
+def test_the_command_ends_with_1_where_nothing_was_whole(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(SweepPlan, "load", lambda path: PLAN)
+    out = tmp_path / "new.sqlite"
+    for pages, code in ((1, 1), (len(store.read_bytes()) // 4096, 0)):
+        damaged = tmp_path / "damaged.sqlite"
+        damaged.write_bytes(store.read_bytes()[: pages * 4096])
+        ended = CliRunner().invoke(app, ["salvage", *map(str, (damaged, "--out", out, "--plan", "plan.toml"))])
+        assert ended.exit_code == code, ended.output
+        out.unlink()
 
 
 def test_the_same_sweep_finishes_a_salvaged_study(store, tmp_path):

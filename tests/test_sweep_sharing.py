@@ -91,12 +91,12 @@ def test_the_command_runs_a_colleagues_plan_here(study, calls, tmp_path):
     study.export(tmp_path / "share.sqlite")
     words = ["sweep", "--like", str(tmp_path / "share.sqlite"), "--store", str(tmp_path / "mine.sqlite")]
     lost = CliRunner().invoke(app, words)
-    assert lost.exit_code == 2 and "'call one.flac' (SHA-256" in lost.stderr and lost.stderr.count("\n") == 1
+    assert lost.exit_code == 3 and "'call one.flac' (SHA-256" in lost.stderr and lost.stderr.count("\n") == 1
     found = CliRunner().invoke(app, [*words, "--audio", str(calls)])
     assert found.exit_code == 0, found.output
     assert frames(Study(tmp_path / "mine.sqlite")) == frames(study)
     both = CliRunner().invoke(app, [*words, "plan.toml"])
-    assert both.exit_code == 2 and "either a plan file or --like" in both.stderr
+    assert both.exit_code == 3 and "either a plan file or --like" in both.stderr
 
 
 def test_a_study_of_shipped_speech_needs_no_audio(tmp_path):

@@ -10,9 +10,9 @@ from realtime_lab.testing.doctor import check_up
 
 
 @pytest.mark.parametrize("words", ["", "0", "ten", "1,,2", "1,999", "-1"])
-def test_a_number_of_sessions_that_cannot_be_is_one_line_and_exit_code_2(words):
+def test_a_number_of_sessions_that_cannot_be_is_one_line_and_exit_code_3(words):
     ended = CliRunner().invoke(cli.app, ["doctor", f"--sessions={words}"])
-    assert ended.exit_code == 2
+    assert ended.exit_code == 3
     assert ended.stderr.startswith("realtime-lab: --sessions") and ended.stderr.count("\n") == 1
 
 

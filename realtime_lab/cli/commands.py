@@ -1,7 +1,7 @@
 """The commands: `realtime-lab demo`, `sweep`, `report` and more. Each parses, calls the package and prints.
 
-A mistake of the user ends in one plain message and exit code 2 (of `check`, 3); Ctrl-C in one line that says how to go
-on, and 130.
+A mistake of the user ends in one plain message and exit code 3, warnings of the package are a line each; Ctrl-C ends in
+one line that says how to go on, and 130.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_lab.cli.printed import LEGEND, bound_line, heard_lines, settings_table, tokens_line, trust
+from realtime_lab.cli.printed import LEGEND, bound_line, choice_lines, heard_lines, settings_table, tokens_line, trust
 from realtime_lab.errors import ConfigError, RealtimeLabError
 
 if TYPE_CHECKING:
@@ -24,8 +25,38 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "demo_plan", "main"]
 
+MISTAKE = 3
+"""Exit code where nothing could be done as it was asked: 1 and 2 are verdicts."""
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of a wrong command line; typer exports only its kinds
+
+
+class _Commands(typer.core.TyperGroup):
+    """Commands whose wrong use has the exit code of every other mistake, not the parser's 2."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _as_mistake():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _as_mistake():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _as_mistake() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.exit_code = MISTAKE  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
-    help="Sweep turn-detection and token settings of Realtime voice sessions over real speech.",
+    cls=_Commands,
+    help="""Sweep turn-detection and token settings of Realtime voice sessions over real speech.
+
+    Exit codes: 0 done or passed; 1 not passed, or nothing came of it; 2 not decided; 3 a mistake, or a file that cannot
+    be read; 130 interrupted.""",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # they print local variables, secrets among them
     add_completion=False,
@@ -73,14 +104,17 @@ def demo(
         plan = demo_plan(seed)
         typer.echo(f"{plan.estimate()}: {len(plan.settings)} settings, mocked, offline")
         study = _sweep(plan, out / "study.sqlite", workers)
+        typer.echo("Summing up, and drawing the trade-off ...")
         summary = study.summary()
         summary.to_csv(out / "summary.csv", index=False)
         _save_tradeoff(study, out / "tradeoff.png")
         # Turns end alike whatever the token limit: one limit's rows say it all, both limits' would count turns twice.
         shown = summary[summary["max_output_tokens"] == math.inf]
-        typer.echo(f"\nmax_output_tokens inf:\n{settings_table(shown, ['silence_duration_ms', 'threshold'])}\n")
+        table = settings_table(shown, ["silence_duration_ms", "threshold"])
+        typer.echo(f"\nOf settings with max_output_tokens inf, in {table}\n")
         typer.echo(f"{LEGEND}{trust(shown)}\n{heard_lines(study.trials_df())}\n")
         typer.echo(f"{bound_line(summary)}\n{tokens_line(study.summary(by='max_output_tokens'))}\n")
+        typer.echo(f"{choice_lines(study)}\n")
         typer.echo("Writing the report ...")
         _write_report(study, out / "report.html")
         typer.echo(f"A study of {len(plan.trials)} sessions, after {time.monotonic() - started_s:.0f} s. Written:")
@@ -118,7 +152,9 @@ def sweep(
         typer.echo(str(loaded.estimate()))
         limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
         study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
-        typer.echo(f"\n{settings_table(study.summary(), list(loaded.space))}\n\n{LEGEND}{trust(study.summary())}")
+        summary = study.summary()
+        typer.echo(f"\n{settings_table(summary, list(loaded.space))}\n\n{LEGEND}{trust(summary)}\n")
+        typer.echo(choice_lines(study))
         for sentence in otherwise_than_asked(study.trials_df()):
             typer.echo(sentence)
         typer.echo(f"\nWritten:\n  {store}")
@@ -138,7 +174,9 @@ def report(
         from realtime_lab.sweep import Study
 
         limits = {} if where is None else {"where": where}
-        _write_report(Study.open(study), out, private=private, **limits)
+        opened = Study.open(study)
+        typer.echo("Writing the report ...")
+        _write_report(opened, out, private=private, **limits)
         typer.echo(f"Written:\n  {out}")
 
 
@@ -157,9 +195,9 @@ def check(
 ) -> None:
     """Judge the study at STUDY: exit code 0 pass, 1 fail, 2 not decided (an interval straddles its bound).
 
-    Prints JSON; the same in words goes to standard error. A mistake ends in exit code 3.
+    Prints JSON; the same in words goes to standard error.
     """
-    with _plain_ends(mistake=3):
+    with _plain_ends():
         from realtime_lab.sweep import Study
 
         old = None if baseline is None else Study.open(baseline)
@@ -180,7 +218,10 @@ def salvage(
         from realtime_lab.sweep import SweepPlan
         from realtime_lab.sweep.store.salvage import salvage as rescue
 
-        typer.echo(str(rescue(study, out, None if plan is None else SweepPlan.load(plan))))
+        saved = rescue(study, out, None if plan is None else SweepPlan.load(plan))
+        typer.echo(str(saved))
+        if not saved.complete:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -344,6 +385,9 @@ def _sweep(plan: SweepPlan, store: Path, workers: int | None, **how: Any) -> Stu
     from realtime_lab.sweep.stages import confirming_plan, confirming_store
 
     study = run_sweep(plan, store=store, workers=workers, **how)
+    if not study.states().get("complete"):
+        typer.echo(f"realtime-lab: no trial is complete, so there is nothing to show of {store}", err=True)
+        raise typer.Exit(1)
     if plan.confirm is None or set(study.states()) - {"complete", "excluded"}:
         return study
     second = confirming_plan(plan, study)
@@ -374,16 +418,18 @@ def _save_tradeoff(study: Study, path: Path) -> None:
 
 
 @contextmanager
-def _plain_ends(mistake: int = 2) -> Iterator[None]:
+def _plain_ends() -> Iterator[None]:
     """Turn mistakes and interrupts into one message and an exit code; anything else is a fault of ours and shows."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: typer.echo(f"realtime-lab: {message}", err=True)
+            yield
     except RealtimeLabError as error:
         typer.echo(f"realtime-lab: {_message(error)}", err=True)
-        raise typer.Exit(mistake) from None
+        raise typer.Exit(MISTAKE) from None
     except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError) as error:
         typer.echo(f"realtime-lab: {error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(mistake) from None
+        raise typer.Exit(MISTAKE) from None
     except KeyboardInterrupt:
         typer.echo("\nrealtime-lab: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(130) from None

@@ -1,18 +1,24 @@
-"""What commands print of a study: its settings as a table of text, and the lines below it. Nothing is run here."""
+"""What commands print of a study: its settings as tables of text, and the lines below them. Nothing is run here."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from realtime_lab.analysis.choice_words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LEGEND", "bound_line", "heard_lines", "settings_table", "tokens_line", "trust"]
+    from realtime_lab.sweep import Study
+
+__all__ = ["LEGEND", "bound_line", "choice_lines", "heard_lines", "settings_table", "tokens_line", "trust"]
 
 MAX_LINES = 60
-"""Settings a printed table shows; the study and its summary hold them all."""
+"""Settings that printed tables show in all; the study and its summary hold the others too."""
+WIDTH = 100
 HEADS = ("cut off", "answer after ms")
 RECOGNISED_HEADS = ("wrong words", "logprob")
 LEGEND = """\
@@ -30,7 +36,7 @@ Row = Mapping[Any, Any]
 
 
 def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
-    """One line per setting: in each condition how many holds were cut off, and how long the answer took.
+    """For each condition a table, one line per setting: how many holds were cut off, and how long the answer took.
 
     Where log-probabilities came, also how many words were wrong, and the mean log-probability.
 
@@ -44,22 +50,31 @@ def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
     conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
     recognised = "mean_logprob" in summary and bool(summary["mean_logprob"].notna().any())
     heads = (*HEADS, *RECOGNISED_HEADS) if recognised else HEADS
-    settings: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
-    for row in summary.astype(object).where(summary.notna(), None).to_dict("records"):
-        setting = tuple(_plain(row[axis]) for axis in axes)
-        cells = (_rate(row, "cutoff_rate"), _median(row), *(_recognised(row) if recognised else ()))
-        settings.setdefault(setting, {})[row["condition"]] = cells
-    lines = [[*axes, *heads * len(conditions)]]
-    for setting, found in settings.items():
-        lines.append([*setting, *(cell for name in conditions for cell in found.get(name, ("",) * len(heads)))])
+    tables = []
+    for condition in conditions:
+        here = summary[summary["condition"] == condition]
+        lines = [[*axes, *heads]]
+        for row in here.astype(object).where(here.notna(), None).to_dict("records"):
+            cells = (_rate(row, "cutoff_rate"), _median(row), *(_recognised(row) if recognised else ()))
+            lines.append([*(_plain(row[axis]) for axis in axes), *cells])
+        tables.append(_table(condition, lines, MAX_LINES // len(conditions)))
+    return "\n\n".join(tables)
+
+
+def _table(head: str, lines: Sequence[Sequence[str]], most: int) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    first = ""
-    for number, condition in enumerate(conditions):
-        first = first.ljust(sum(width + 2 for width in widths[: len(axes) + number * len(heads)])) + condition
     texts = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    left_out = len(texts) - 1 - MAX_LINES
-    more = [f"... and {left_out} more settings in the study"] if left_out > 0 else []
-    return "\n".join([first, *texts[: MAX_LINES + 1], *more])
+    left_out = len(texts) - 1 - most
+    more = [f"... and {plural(left_out, 'more setting')} in the study"] if left_out > 0 else []
+    return "\n".join([f"{head}:", *texts[: most + 1], *more])
+
+
+def choice_lines(study: Study) -> str:
+    """Which setting to take, as the study's report chooses it."""
+    from realtime_lab.report.recommendation import wait_in
+
+    best = study.best(wait_in(study.turns_df()).name)
+    return textwrap.fill(f"Which to take: {best.sentence}", WIDTH, break_long_words=False)
 
 
 def trust(summary: pd.DataFrame) -> str:

@@ -1,21 +1,21 @@
 """Study: what a sweep left behind, as frames, summaries and recordings. Reading only.
 
 Nothing is held open between two questions, so a study can be looked at while its sweep writes it, and a file from
-anybody can be opened: it is checked, and runs no code.
+anybody can be opened: it is checked, and runs no code. Here stands what can be asked; how the file is read is
+`study_file`, and what is computed of its frames is `analysis` and `chosen`.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from realtime_lab.analysis.choice_where import USUAL
-from realtime_lab.errors import StudyDamagedError, StudyError
-from realtime_lab.sweep.store.reader import StudyReader, reading
+from realtime_lab.errors import StudyError
+from realtime_lab.sweep.studies.study_file import StudyFile
+from realtime_lab.sweep.studies.view import lack_html, study_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from realtime_lab.analysis.cost import PriceTable
     from realtime_lab.recording import Recording
     from realtime_lab.sweep.plans.plan import SweepPlan, Trial
-    from realtime_lab.sweep.studies.study_frames import Keys, StudyFrames
+    from realtime_lab.sweep.studies.study_frames import StudyFrames
 
 __all__ = ["Study"]
-
-T = TypeVar("T")
 
 
 class Study:
@@ -43,7 +41,7 @@ class Study:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         """The study file."""
-        self._known: tuple[tuple[str, int], Keys] | None = None
+        self._file = StudyFile(self.path)
 
     @classmethod
     def open(cls, path: str | Path) -> Study:
@@ -58,18 +56,14 @@ class Study:
         study.states()
         return study
 
-    @cached_property
+    @property
     def plan(self) -> SweepPlan:
         """The plan it was made with; clips of a user's own are where they were on the machine that ran it.
 
         Raises:
             StudyDamagedError: If it cannot be read.
         """
-        from realtime_lab.sweep.store.content import plan_from_record
-
-        with reading(self.path) as reader:
-            record, target = reader.json("plan"), reader.json("target")
-        return self._sound(lambda: plan_from_record(record, target))
+        return self._file.plan
 
     def plan_here(self, *folders: str | Path) -> SweepPlan:
         """The plan, its audio found on this machine: where it was, in the study itself, or by hash in `folders`.
@@ -81,21 +75,11 @@ class Study:
             ScriptError: If audio is not to be found; the message names every file with its hash.
             StudyDamagedError: If the plan cannot be read.
         """
-        from realtime_lab.audio.file_cache import cache_folder
-        from realtime_lab.sweep.store.content import plan_from_record
-        from realtime_lab.sweep.store.sharing import audio_here
-
-        with reading(self.path) as reader:
-            record, target = reader.json("plan"), reader.json("target")
-        self._sound(lambda: plan_from_record(record, target))
-        own = [clip for clip in record["scripts"]["clips"] if clip.get("path") is not None]
-        audio_here(self.path, own, [Path(folder) for folder in folders], cache_folder() / "audio")
-        return self._sound(lambda: plan_from_record(record, target))
+        return self._file.plan_here([Path(folder) for folder in folders])
 
     def states(self) -> dict[str, int]:
         """How many trials are planned, running, complete, failed, cancelled or excluded."""
-        with reading(self.path) as reader:
-            return reader.states()
+        return self._file.states()
 
     def __len__(self) -> int:
         return sum(self.states().values())
@@ -109,11 +93,11 @@ class Study:
         Args:
             prices: What `usd` is computed with, such as `rl.load_prices(path)`; None: the shipped price table.
         """
-        return self._frame(lambda frames: frames.trials(), prices, now=True)
+        return self._file.frames(lambda frames: frames.trials(), prices, now=True)
 
     def turns_df(self) -> pd.DataFrame:
         """One row per reference turn of every complete trial, in plan order."""
-        return self._frame(lambda frames: frames.rows("turns"))
+        return self._file.frames(lambda frames: frames.rows("turns"))
 
     def responses_df(self, prices: PriceTable | None = None) -> pd.DataFrame:
         """One row per response of every complete trial, in plan order.
@@ -121,11 +105,11 @@ class Study:
         Args:
             prices: What `usd` is computed with; None: the shipped price table.
         """
-        return self._frame(lambda frames: frames.responses(), prices)
+        return self._file.frames(lambda frames: frames.responses(), prices)
 
     def tokens_df(self) -> pd.DataFrame:
         """One row per transcription token that came with a log-probability, in plan order."""
-        return self._frame(lambda frames: frames.rows("tokens"))
+        return self._file.frames(lambda frames: frames.rows("tokens"))
 
     def words_df(self) -> pd.DataFrame:
         """One row per word of every transcript, and per word of a reference that was not recognised, in plan order."""
@@ -162,10 +146,8 @@ class Study:
         from realtime_lab.analysis.frames import events_df
         from realtime_lab.sweep.studies.frames import with_keys
 
-        with reading(self.path) as reader:
-            trials, settings = self._keys(reader)
-        number = self._number(trial, trials["key"])
-        return with_keys(events_df(self.recording(number)), number, trials, settings)
+        number, keys = self._file.keys_of(trial)
+        return with_keys(events_df(self.recording(number)), number, *keys)
 
     def summary(self, by: str | Iterable[str] | None = None, prices: PriceTable | None = None) -> pd.DataFrame:
         """Counts, rates with intervals and latency quantiles with intervals, one row per group.
@@ -182,7 +164,7 @@ class Study:
         def three(frames: StudyFrames) -> tuple[pd.DataFrame, ...]:
             return frames.rows("turns"), frames.responses(), frames.trials(effective=False)
 
-        turns, responses, trials = self._frame(three, prices, now=True)
+        turns, responses, trials = self._file.frames(three, prices, now=True)
         return summary(turns, responses, trials=trials, by=by)
 
     def best(
@@ -269,20 +251,7 @@ class Study:
         Raises:
             StudyError: If there is no such trial, or it has no recording.
         """
-        from realtime_lab.recording import recording_from_bytes
-
-        with reading(self.path) as reader:
-            trials = reader.trials()
-            number = self._number(trial, trials["key"])
-            data, sha256 = reader.recording(number), reader.recording_sha256(number)
-        if sha256 is not None:
-            from realtime_lab.sweep.studies.recreate import recreated
-
-            data = recreated(self.path, self.plan, number, sha256)
-        key, state = trials["key"][number], trials["state"][number]
-        if data is None:
-            raise StudyError(f"trial {key} of {self.path} has no recording: it is {state}", self.path)
-        return recording_from_bytes(data, f"trial {key} of {self.path}")
+        return self._file.recording(trial)
 
     def recordings(self) -> Iterator[Recording]:
         """Every session there is a recording of, failed ones too, first repeats first: what `rl.replay` takes.
@@ -290,15 +259,7 @@ class Study:
         Raises:
             StudyDamagedError: If one of them is damaged.
         """
-        with reading(self.path) as reader:
-            trials = reader.trials()
-        for number in sorted(range(len(trials["key"])), key=lambda number: (trials["repeat"][number], number)):
-            try:
-                yield self.recording(number)
-            except StudyDamagedError:
-                raise
-            except StudyError:  # it was never held
-                continue
+        return self._file.recordings()
 
     def export(
         self,
@@ -357,47 +318,5 @@ class Study:
         try:
             states = self.states()
         except StudyError as error:
-            return f"<div class='rl-study'>{html.escape(str(error))}</div>"
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(state)}</th><td>{count:,}</td></tr>"
-            for state, count in states.items()
-        )
-        return (
-            f"<details open class='rl-study'><summary>Study {html.escape(self.path.name)}: "
-            f"{sum(states.values()):,} trials</summary><table>{cells}</table></details>"
-        )
-
-    def _frame(self, make: Callable[[StudyFrames], T], prices: PriceTable | None = None, now: bool = False) -> T:
-        """What `make` makes of the study's frames; `now` with the states that trials are in at this moment."""
-        from realtime_lab.sweep.studies.study_frames import StudyFrames, read_keys
-
-        with reading(self.path) as reader:
-            keys = self._sound(lambda: read_keys(reader)) if now else self._keys(reader)
-            return self._sound(lambda: make(StudyFrames(reader, keys, prices)))
-
-    def _keys(self, reader: StudyReader) -> Keys:
-        """Keys and settings of the trials, read again only when a result has come in since; states may be older."""
-        from realtime_lab.sweep.studies.study_frames import read_keys
-
-        version = reader.version()
-        if self._known is None or self._known[0] != version:
-            self._known = version, self._sound(lambda: read_keys(reader))
-        return self._known[1]
-
-    def _sound(self, read: Callable[[], T]) -> T:
-        """What `read` makes of the file's content, a hostile or damaged one being named as such."""
-        try:
-            return read()
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
-            raise StudyDamagedError(f"{self.path} is damaged: {error}", self.path) from None
-
-    def _number(self, trial: Any, keys: Sequence[str]) -> int:
-        name = getattr(trial, "key", trial)
-        if isinstance(name, int) and not isinstance(name, bool):
-            found = [name] if 0 <= name < len(keys) else []
-        else:
-            found = [number for number, key in enumerate(keys) if str(name) and key.startswith(str(name))]
-        if len(found) == 1:
-            return found[0]
-        what = f"{len(found)} trials begin with" if found else "there is no trial"
-        raise StudyError(f"{what} {str(name)[:80]!r} in {self.path}: keys are in trials_df()", self.path)
+            return lack_html(error)
+        return study_html(self.path.name, states)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
     from realtime_lab.analysis.decomposition import latency_parts
-    from realtime_lab.analysis.dose import DoseResponse, dose_response
+    from realtime_lab.analysis.dose import dose_response
+    from realtime_lab.analysis.dose_values import DoseResponse
     from realtime_lab.analysis.effects import interaction, main_effects
     from realtime_lab.analysis.endpointing import HoldShare, holds_cut_by_silence
     from realtime_lab.analysis.frames import events_df, responses_df, tokens_df, trials_df, turns_df
@@ -70,7 +71,8 @@ __all__ = [
 _NAMES_OF = {
     "columns": ("METRICS_VERSION", "Column"),
     "decomposition": ("latency_parts",),
-    "dose": ("DoseResponse", "dose_response"),
+    "dose": ("dose_response",),
+    "dose_values": ("DoseResponse",),
     "effects": ("interaction", "main_effects"),
     "endpointing": ("HoldShare", "holds_cut_by_silence"),
     "frames": ("events_df", "responses_df", "tokens_df", "trials_df", "turns_df"),

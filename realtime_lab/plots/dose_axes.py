@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from realtime_lab.analysis.choice_words import column_of, is_rate, label_of, setting_words
-from realtime_lab.analysis.dose import Dose, dose_response
+from realtime_lab.analysis.dose import dose_response
+from realtime_lab.analysis.dose_values import Dose
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.style import (

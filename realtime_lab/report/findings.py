@@ -20,7 +20,8 @@ from realtime_lab.analysis.choice_words import (
     label_of,
     setting_words,
 )
-from realtime_lab.analysis.dose import DoseResponse, dose_response
+from realtime_lab.analysis.dose import dose_response
+from realtime_lab.analysis.dose_values import DoseResponse
 from realtime_lab.analysis.front import front_metrics, operating_points, pareto
 from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.oracle import without_oracle

@@ -16,7 +16,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem
 from realtime_lab.session import Target
 from realtime_lab.sweep.plans.plan import Setting, SweepPlan
-from realtime_lab.sweep.running.asked import checked_request
+from realtime_lab.sweep.running.asked import RunRequest, checked_request
 from realtime_lab.sweep.running.dispatch import Dispatcher
 from realtime_lab.sweep.running.progress import Progress, ProgressDisplay
 from realtime_lab.sweep.running.spent import count_earlier
@@ -89,16 +89,7 @@ def start_sweep(
     own_workers, caps = workers != 0 and executor is None, (max_usd, max_trials, max_seconds)
     request = checked_request(plan, target, own_workers, allow_unmodelled, run, caps, keep_recordings, prices, only)
     path = Path(store) if store is not None else default_store(plan, request.targets)
-    writer = StudyWriter.open(path, study_content(plan, request.targets, request.trials))
-    try:
-        if executor is None:  # elsewhere the environment is another
-            request.check_keys(writer.unfinished())
-        if request.budget is not None:
-            count_earlier(path, request.budget)
-        return SweepRun(Dispatcher(request, writer, open_lanes(workers, executor)), path, progress)
-    except BaseException:
-        writer.close(compact=False)
-        raise
+    return _begun(request, path, workers, executor, progress)
 
 
 def run_sweep(
@@ -126,6 +117,20 @@ def run_sweep(
     """
     given = (plan, target, store, workers, executor, progress, allow_unmodelled, run)
     return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices, only)._ended()
+
+
+def _begun(request: RunRequest, path: Path, workers: int | None, executor: Executor | None, progress: bool) -> SweepRun:
+    """A checked request under way; the study is closed again when it cannot begin."""
+    writer = StudyWriter.open(path, study_content(request.plan, request.targets, request.trials))
+    try:
+        if executor is None:  # elsewhere the environment is another
+            request.check_keys(writer.unfinished())
+        if request.budget is not None:
+            count_earlier(path, request.budget)
+        return SweepRun(Dispatcher(request, writer, open_lanes(workers, executor)), path, progress)
+    except BaseException:
+        writer.close(compact=False)
+        raise
 
 
 def _check_workers(workers: object) -> None:

@@ -23,6 +23,8 @@ from realtime_lab.plots.style import (
     CONDITION_COLOURS,
     GREY,
     INK,
+    legend_name,
+    name_axes,
     new_axes,
     plain,
     quiet,
@@ -79,7 +81,7 @@ def draw_reliability(info: ReliabilityInfo, ax: Axes) -> Axes:
         ax.scatter(x, y, s=sizes, color=colour, edgecolor="white", linewidth=0.8, zorder=3)
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.04)
-    _label(ax, "confidence of the word (mean of its bin)", "share of words that are right")
+    name_axes(ax, "confidence of the word (mean of its bin)", "share of words that are right")
     _legend(ax, [curve.legend for curve in info.curves], info.not_drawn or "Dots: area by words; bars: 95 % intervals.")
     return ax
 
@@ -126,7 +128,7 @@ def draw_risk_coverage(info: RiskInfo, ax: Axes) -> Axes:
     ax.set_ylim(0.0, max(0.02, min(1.0, highest * 1.08)))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _label(ax, "words kept, surest first", "of these, wrong")
+    name_axes(ax, "words kept, surest first", "of these, wrong")
     _legend(ax, [curve.legend for curve in info.curves], info.not_drawn or "Dotted: words left out at random.")
     return ax
 
@@ -171,14 +173,10 @@ def draw_logprobs(info: LogprobInfo, ax: Axes) -> Axes:
     ax.set_yticks(range(len(info.groups)))
     names = [f"{group.label}, {'right' if group.right else 'wrong'} (n = {group.n:,})" for group in info.groups]
     show_literally(*ax.set_yticklabels([plain(name) for name in names]))
-    _label(ax, "log-probability of the word; bars: 5 to 95 %, thick 25 to 75 %", "")
+    name_axes(ax, "log-probability of the word; bars: 5 to 95 %, thick 25 to 75 %")
     if info.not_drawn:
         show_literally(ax.set_title(info.not_drawn, loc="left", fontsize=9, color=GREY))
     return ax
-
-
-def _label(ax: Axes, x: str, y: str) -> None:
-    show_literally(ax.set_xlabel(x, color=INK, fontsize=9.5), ax.set_ylabel(y, color=INK, fontsize=9.5))
 
 
 def _legend(ax: Axes, names: Sequence[str], title: str) -> None:
@@ -187,8 +185,7 @@ def _legend(ax: Axes, names: Sequence[str], title: str) -> None:
     shown = [plain(name, _LEGEND_CHARACTERS) for name in names]
     legend = ax.legend(
         handles,
-        # matplotlib leaves out labels that begin with an underscore.
-        [f" {name}" if name.startswith("_") else name for name in shown],
+        [legend_name(name) for name in shown],
         loc="upper left",
         bbox_to_anchor=(0.0, -0.14),
         borderaxespad=0.0,

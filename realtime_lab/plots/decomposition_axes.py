@@ -8,7 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from realtime_lab.plots.decomposition_data import DecompositionInfo, HasTurns, decomposition_info
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
+from realtime_lab.plots.style import (
+    GREY,
+    INK,
+    colour_of,
+    name_axes,
+    new_axes,
+    plain,
+    quiet,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["decomposition", "draw_decomposition"]
 
@@ -45,7 +55,7 @@ def draw_decomposition(info: DecompositionInfo, ax: Axes) -> Axes:
     lefts = [0.0] * len(info.bars)
     for number, part in enumerate(info.parts):
         widths = [bar.parts_ms[number] for bar in info.bars]
-        colour = CONDITION_COLOURS[number % len(CONDITION_COLOURS)]
+        colour = colour_of(number)
         ax.barh(places, widths, left=lefts, height=0.68, color=colour, label=part.label, zorder=2)
         lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
     texts = [
@@ -53,10 +63,10 @@ def draw_decomposition(info: DecompositionInfo, ax: Axes) -> Axes:
         for bar, place, end in zip(info.bars, places, lefts, strict=True)
     ]
     ax.set_yticks(places)
+    name_axes(ax, f"mean {info.total.axis_label}")
     show_literally(
         *texts,
         *ax.set_yticklabels([plain(bar.label, _LABEL_CHARACTERS) for bar in info.bars]),
-        ax.set_xlabel(f"mean {info.total.axis_label}", color=INK, fontsize=9.5),
         ax.set_title(_title(info), loc="left", fontsize=8.5, color=GREY),
     )
     ax.set_xlim(min(0.0, *lefts) * 1.05, max(lefts) * 1.16)

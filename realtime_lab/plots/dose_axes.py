@@ -19,6 +19,7 @@ from realtime_lab.plots.style import (
     CONDITION_COLOURS,
     GREY,
     INK,
+    name_axes,
     new_axes,
     plain,
     quiet,
@@ -145,10 +146,9 @@ def draw_dose(info: DoseInfo, ax: Axes) -> Axes:
     if is_rate(info.label.replace(" ", "_")):
         change += " (points)"
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    name_axes(ax, plain(info.setting), plain(change))
     show_literally(
         *ax.set_xticklabels([plain(point.label, 18) for point in info.points]),
-        ax.set_xlabel(plain(info.setting), color=INK, fontsize=9.5),
-        ax.set_ylabel(plain(change), color=INK, fontsize=9.5),
         ax.set_title(textwrap.fill(plain(info.sentence, 300), _CAPTION_CHARACTERS), loc="left", fontsize=9, color=INK),
     )
     return ax

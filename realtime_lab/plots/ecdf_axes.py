@@ -20,7 +20,18 @@ from realtime_lab.analysis.choice_words import setting_words
 from realtime_lab.analysis.columns import LATENCY_METRICS, Column, setting_names
 from realtime_lab.analysis.stats import QuantileEstimate, quantile
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
+from realtime_lab.plots.style import (
+    CONDITION_COLOURS,
+    GREY,
+    INK,
+    legend_name,
+    name_axes,
+    new_axes,
+    plain,
+    quiet,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["EcdfCurve", "EcdfInfo", "draw_ecdf", "ecdf", "ecdf_info"]
 
@@ -184,10 +195,7 @@ def draw_ecdf(info: EcdfInfo, ax: Axes) -> Axes:
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
     for curve, colour in zip(info.curves, CONDITION_COLOURS, strict=False):
         _draw_curve(curve, colour, left, right, ax)
-    show_literally(
-        ax.set_xlabel(info.latency.axis_label, color=INK, fontsize=9.5),
-        ax.set_ylabel("share of turns answered by then", color=INK, fontsize=9.5),
-    )
+    name_axes(ax, info.latency.axis_label, "share of turns answered by then")
     _draw_legend(info, ax)
     return ax
 
@@ -196,7 +204,6 @@ def _draw_curve(curve: EcdfCurve, colour: str, left: float, right: float, ax: Ax
     x = [left, *curve.latency_ms, right]
     y = [0.0, *((number + 1) / curve.n for number in range(len(curve.latency_ms)))]
     label = plain(curve.legend, _LABEL_CHARACTERS)
-    # matplotlib leaves out labels that begin with an underscore.
     ax.step(
         x,
         [*y, y[-1]],
@@ -204,7 +211,7 @@ def _draw_curve(curve: EcdfCurve, colour: str, left: float, right: float, ax: Ax
         color=colour,
         linewidth=2.0,
         zorder=3,
-        label=f" {label}" if label.startswith("_") else label,
+        label=legend_name(label),
     )
     median = curve.median
     if median.value is not None and median.low is not None and median.high is not None and math.isfinite(median.value):

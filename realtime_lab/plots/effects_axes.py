@@ -17,9 +17,10 @@ from realtime_lab.analysis.source import HasFrames
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.heatmap_axes import HeatmapCell, HeatmapInfo, draw_heatmap
 from realtime_lab.plots.style import (
-    CONDITION_COLOURS,
     GREY,
     INK,
+    colour_of,
+    name_axes,
     new_axes,
     plain,
     quiet,
@@ -117,7 +118,7 @@ def draw_effects(info: EffectsInfo, ax: Axes) -> Axes:
     ax.axvline(0.0, color=GREY, linewidth=0.9, zorder=1)
     places = [len(info.points) - 1 - number for number in range(len(info.points))]
     for place, point in zip(places, info.points, strict=True):
-        colour = CONDITION_COLOURS[point.group % len(CONDITION_COLOURS)]
+        colour = colour_of(point.group)
         if point.low is not None and point.high is not None:
             ax.hlines(place, point.low, point.high, color=colour, linewidth=2.4, alpha=0.5, zorder=2)
         ax.plot([point.effect], [place], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
@@ -127,9 +128,9 @@ def draw_effects(info: EffectsInfo, ax: Axes) -> Axes:
         ax.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     title = "; ".join(filter(None, (f"Each value against the mean of all, {info.condition}", *info.notes)))
     ax.set_yticks(places)
+    name_axes(ax, plain(f"effect on {label_of(info.metric)}{unit}"))
     show_literally(
         *ax.set_yticklabels([plain(point.label, _LABEL_CHARACTERS) for point in info.points]),
-        ax.set_xlabel(plain(f"effect on {label_of(info.metric)}{unit}"), color=INK, fontsize=9.5),
         ax.set_title(plain(title, 110), loc="left", fontsize=9.5, color=INK),
     )
     return ax

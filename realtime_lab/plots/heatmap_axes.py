@@ -17,7 +17,7 @@ from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.analysis.summary import default_by, summary
 from realtime_lab.analysis.summary_columns import SUMMARY
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.style import INK, new_axes, plain, say_instead, show_literally
+from realtime_lab.plots.style import INK, name_axes, new_axes, plain, say_instead, show_literally
 
 __all__ = ["HeatmapCell", "HeatmapInfo", "draw_heatmap", "heatmap", "heatmap_info"]
 
@@ -243,11 +243,10 @@ def _draw_axes(info: HeatmapInfo, ax: Axes) -> None:
         ax.spines[side].set_visible(False)
     ax.set_xticks([place + 0.5 for place in range(len(info.columns))])
     ax.set_yticks([place + 0.5 for place in range(len(info.rows))])
+    name_axes(ax, plain(info.x), plain(info.y))
     show_literally(
         *ax.set_xticklabels([plain(text, _LABEL_CHARACTERS) for text in info.columns]),
         *ax.set_yticklabels([plain(text, _LABEL_CHARACTERS) for text in info.rows]),
-        ax.set_xlabel(plain(info.x), color=INK, fontsize=9.5),
-        ax.set_ylabel(plain(info.y), color=INK, fontsize=9.5),
         ax.set_title(plain(info.title, 90), color=INK, fontsize=10, loc="left"),
     )
     ax.tick_params(length=0, labelcolor=INK, labelsize=9)

@@ -17,9 +17,11 @@ from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames, frames_of
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots.style import (
-    CONDITION_COLOURS,
     GREY,
     INK,
+    colour_of,
+    legend_name,
+    name_axes,
     new_axes,
     plain,
     quiet,
@@ -153,7 +155,7 @@ def draw_levels(info: LevelsInfo, ax: Axes, *, named: bool = True) -> Axes:
     step = 0.5 / max(1, len(conditions))
     places = _places(info)
     for number, condition in enumerate(conditions):
-        colour = CONDITION_COLOURS[number % len(CONDITION_COLOURS)]
+        colour = colour_of(number)
         if condition in info.means:
             ax.axvline(info.means[condition], color=colour, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         for point in info.points:
@@ -169,10 +171,8 @@ def draw_levels(info: LevelsInfo, ax: Axes, *, named: bool = True) -> Axes:
         ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     labels = [plain(setting_words({name: value}), _LABEL_CHARACTERS) if named else "" for name, value in info.rows]
     caption = "\n".join((_CAPTION, *(plain(note, 100) for note in info.notes)))
-    show_literally(
-        *ax.set_yticklabels(labels),
-        ax.set_xlabel(f"{_axis(info.metric)}\n{caption}", color=INK, fontsize=9.5),
-    )
+    show_literally(*ax.set_yticklabels(labels))
+    name_axes(ax, f"{_axis(info.metric)}\n{caption}")
     if named:
         _legend(conditions, ax)
     return ax
@@ -191,11 +191,9 @@ def _places(info: LevelsInfo) -> list[float]:
 
 def _legend(conditions: Sequence[str], ax: Axes) -> None:
     handles = [
-        Line2D([], [], color=CONDITION_COLOURS[number % len(CONDITION_COLOURS)], marker="o", linestyle="none")
-        for number, _ in enumerate(conditions)
+        Line2D([], [], color=colour_of(number), marker="o", linestyle="none") for number, _ in enumerate(conditions)
     ]
-    # matplotlib leaves out labels that begin with an underscore.
-    names = [f" {plain(name)}" for name in conditions]
+    names = [legend_name(plain(name)) for name in conditions]
     legend = ax.legend(
         handles,
         names,

@@ -18,7 +18,18 @@ from realtime_lab.plots.recognition_data import (
     onset_info,
     wer_info,
 )
-from realtime_lab.plots.style import CONDITION_COLOURS, GREY, INK, new_axes, plain, quiet, say_instead, show_literally
+from realtime_lab.plots.style import (
+    CONDITION_COLOURS,
+    GREY,
+    INK,
+    colour_of,
+    name_axes,
+    new_axes,
+    plain,
+    quiet,
+    say_instead,
+    show_literally,
+)
 
 __all__ = ["draw_onset", "draw_wer", "onset", "wer"]
 
@@ -47,7 +58,7 @@ def draw_wer(info: WerInfo, ax: Axes) -> Axes:
     if info.problem:
         return say_instead(ax, info.problem)
     quiet(ax)
-    colours = {name: CONDITION_COLOURS[n % len(CONDITION_COLOURS)] for n, name in enumerate(info.conditions)}
+    colours = {name: colour_of(n) for n, name in enumerate(info.conditions)}
     step = 0.6 / max(1, len(info.conditions))
     for point in info.points:
         row = info.settings.index(point.setting)
@@ -69,11 +80,11 @@ def draw_wer(info: WerInfo, ax: Axes) -> Axes:
         handles, names, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False, fontsize=9
     )
     caption = " ".join(("Word edits over words, pooled; bars: 95 % over voices.", *info.notes))
+    name_axes(ax, f"word error rate\n{_filled(caption)}")
     show_literally(
         *legend.get_texts(),
         *ax.set_yticklabels([plain(name, _LABEL_CHARACTERS) for name in info.settings]),
         ax.set_title(_filled(info.key), loc="left", color=INK, fontsize=9.5),  # across: a short figure would cut it
-        ax.set_xlabel(f"word error rate\n{_filled(caption)}", color=INK, fontsize=9.5),
     )
     return ax
 
@@ -115,11 +126,8 @@ def draw_onset(info: OnsetInfo, ax: Axes) -> Axes:
             color=INK,
         )
     known = "" if info.rho is None else f"; Spearman's rho {info.rho:.2f}"
-    show_literally(
-        ax.set_xlabel("speech lost before the turn's first item starts (ms)", color=INK, fontsize=9.5),
-        ax.set_ylabel("log-probability of the first token", color=INK, fontsize=9.5),
-        ax.set_title(f"{info.n:,} turns{known}. Large dots: medians.", loc="left", fontsize=9, color=INK),
-    )
+    name_axes(ax, "speech lost before the turn's first item starts (ms)", "log-probability of the first token")
+    show_literally(ax.set_title(f"{info.n:,} turns{known}. Large dots: medians.", loc="left", fontsize=9, color=INK))
     return ax
 
 

@@ -19,6 +19,9 @@ __all__ = [
     "INK",
     "LIGHT",
     "FigureAxes",
+    "colour_of",
+    "legend_name",
+    "name_axes",
     "new_axes",
     "new_row",
     "plain",
@@ -95,6 +98,21 @@ def quiet(ax: Axes) -> None:
         ax.spines[side].set_color(GREY)
         ax.spines[side].set_linewidth(0.8)
     ax.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3, width=0.8)
+
+
+def colour_of(number: int) -> str:
+    """The colour of the first condition, the second, and so on; they begin again where there are many."""
+    return CONDITION_COLOURS[number % len(CONDITION_COLOURS)]
+
+
+def name_axes(ax: Axes, x: str = "", y: str = "") -> None:
+    """Name what the axes measure; texts from anywhere go through `plain` first."""
+    show_literally(ax.set_xlabel(x, color=INK, fontsize=9.5), ax.set_ylabel(y, color=INK, fontsize=9.5))
+
+
+def legend_name(text: str) -> str:
+    """A legend's entry: matplotlib leaves out labels that begin with an underscore."""
+    return f" {text}" if text.startswith("_") else text
 
 
 def plain(text: object, limit: int = _LONGEST) -> str:

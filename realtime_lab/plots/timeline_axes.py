@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from realtime_lab.plots.style import GREY, INK, LIGHT, new_axes, plain, show_literally
+from realtime_lab.plots.style import GREY, INK, LIGHT, name_axes, new_axes, plain, show_literally
 from realtime_lab.plots.timeline_data import Envelope, TimelineInfo, timeline_info
 from realtime_lab.recording.events import Recording
 from realtime_lab.session.replay_audio import AudioReplay, Scripted
@@ -189,11 +189,9 @@ def _frame(info: TimelineInfo, base: dict[str, float], ax: Axes) -> None:
     ax.set_yticks([base[name] + height / 2 for name, height in zip(_LANES, _HEIGHTS, strict=True)], _lane_names(info))
     ax.tick_params(axis="y", length=0, labelcolor=INK, labelsize=9)
     ax.tick_params(axis="x", colors=GREY, labelcolor=INK, labelsize=9, length=3, width=0.8)
+    name_axes(ax, f"seconds from the start of the {'turn' if info.origin_ms else 'session'}")
     show_literally(
         *ax.get_yticklabels(),
-        ax.set_xlabel(
-            f"seconds from the start of the {'turn' if info.origin_ms else 'session'}", color=INK, fontsize=9.5
-        ),
         ax.set_title(plain(info.title, 90), color=INK, fontsize=10, loc="left"),
     )
 

@@ -17,10 +17,11 @@ from matplotlib.ticker import PercentFormatter
 
 from realtime_lab.plots.labels import PointLabel, place_labels
 from realtime_lab.plots.style import (
-    CONDITION_COLOURS,
     GREY,
     INK,
     FigureAxes,
+    colour_of,
+    legend_name,
     new_axes,
     plain,
     quiet,
@@ -67,7 +68,7 @@ def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
     """Draw what `tradeoff_info` gathered; everything outside the axes (legends, caption) hangs on them."""
     if info.problem:
         return say_instead(ax, info.problem)
-    colours = {name: CONDITION_COLOURS[i % len(CONDITION_COLOURS)] for i, name in enumerate(info.conditions)}
+    colours = {name: colour_of(i) for i, name in enumerate(info.conditions)}
     quiet(ax)
     _set_limits(info, ax)
     for curve, style in zip(info.curves, _CURVE_STYLES, strict=False):
@@ -164,8 +165,7 @@ def _legend(
 ) -> Legend:
     legend = ax.legend(
         handles=handles,
-        # matplotlib leaves out labels that begin with an underscore.
-        labels=[f" {label}" if label.startswith("_") else label for label in labels],
+        labels=[legend_name(label) for label in labels],
         title=title.get_text(),
         loc=loc,
         bbox_to_anchor=(1.02, 1.0 if loc == "upper left" else 0.0),

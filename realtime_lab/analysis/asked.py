@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from realtime_lab.protocol.events import ResponseCreate
 from realtime_lab.recording.events import Recording
 
-__all__ = ["Asked", "what_was_asked"]
+__all__ = ["Asked", "turn_detection_in", "what_was_asked"]
 
 DOCUMENTED_PREFIX_PADDING_MS = 300.0
 """Used where the server does not say: the documented default. Semantic VAD has no field for it."""
@@ -42,7 +42,7 @@ def what_was_asked(recording: Recording) -> Asked:
     header = recording.header
     config: Mapping[str, Any] = header.effective if header.effective is not None else header.requested
     heard = _mapping(_mapping(config.get("audio")).get("input"))
-    detection = _turn_detection(config, heard)
+    detection = turn_detection_in(config)
     by_client = any(isinstance(entry.event, ResponseCreate) for entry in recording.events)
     automatic = detection is not None and detection.get("create_response") is not False
     modalities = config.get("output_modalities", config.get("modalities"))
@@ -60,9 +60,9 @@ def what_was_asked(recording: Recording) -> Asked:
     )
 
 
-def _turn_detection(config: Mapping[str, Any], heard: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The mapping in force; empty when unset (the server's default), None when turned off."""
-    for place in (heard, config):
+def turn_detection_in(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The turn detection a session object holds, in either place; empty when unset, None when turned off."""
+    for place in (_mapping(_mapping(session.get("audio")).get("input")), session):
         if "turn_detection" in place:
             value = place["turn_detection"]
             return value if isinstance(value, Mapping) else None

@@ -17,7 +17,6 @@ from realtime_lab.sweep import SweepPlan, run_sweep
 
 __all__ = ["measure"]
 
-_IMPORT = "import realtime_lab as rl; rl.SweepPlan"
 _PLOT = """import sys, realtime_lab as rl
 rl.plots.tradeoff(rl.Study.open(sys.argv[1])).figure.savefig(sys.argv[2])"""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.analysis.asked import what_was_asked
+from realtime_lab.analysis.asked import turn_detection_in, what_was_asked
 from realtime_lab.analysis.facts import gather_facts
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, Interval
 from realtime_lab.errors import RecordingError
@@ -140,11 +140,8 @@ def _probability(replay: AudioReplay | None, window: Interval) -> tuple[tuple[fl
 
 def _threshold(recording: Recording) -> float | None:
     config = recording.header.effective or recording.header.requested
-    place: object = config
-    for name in ("audio", "input", "turn_detection", "threshold"):
-        place = place.get(name) if isinstance(place, dict) else None
-    known = isinstance(place, (int, float)) and not isinstance(place, bool) and 0 <= place <= 1
-    return float(place) if known else None  # type: ignore[arg-type]
+    value: Any = (turn_detection_in(config) or {}).get("threshold")
+    return float(value) if type(value) in (int, float) and 0 <= value <= 1 else None
 
 
 def _detected(recording: Recording, window: Interval) -> Iterator[DetectedSpeech]:

@@ -20,7 +20,10 @@ from realtime_lab.errors import Problem, ProfileError
 from realtime_lab.server.endpointing import FRAME_MS, MAX_LATE_FRAMES
 from realtime_lab.server.limits import Limits
 
-__all__ = ["PROFILES", "Calibration", "LogNormal", "Profile", "documented_defaults"]
+__all__ = ["LIMITS", "PROFILES", "VAD_FIELDS", "Calibration", "LogNormal", "Profile", "documented_defaults"]
+
+VAD_FIELDS = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+"""Fields of server_vad that decide where turns begin and end; a profile has a default for each."""
 
 _MAX_SIGMA = 3.0
 _MAX_TEXT = 400
@@ -182,7 +185,7 @@ class Profile:
         """The session a client finds at session.created."""
         session = documented_defaults()
         detection = session["audio"]["input"]["turn_detection"]
-        for name in ("threshold", "prefix_padding_ms", "silence_duration_ms"):
+        for name in VAD_FIELDS:
             detection[name] = getattr(self, name)
         return session
 
@@ -214,7 +217,7 @@ class Profile:
         return load_profile(Path(path))
 
 
-_LIMITS: dict[str, tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float]] = {
     "threshold": (0, 1),
     "prefix_padding_ms": (0, 10_000),
     "silence_duration_ms": (0, 10_000),
@@ -234,7 +237,7 @@ def _problems(profile: Profile) -> Iterator[Problem]:
         text = getattr(profile, name)
         if not text.isprintable() or not 0 < len(text) <= (80 if name == "name" else 2 * _MAX_TEXT):
             yield Problem(name, text[:80], "a short line of text")
-    for name, (least, most) in _LIMITS.items():
+    for name, (least, most) in LIMITS.items():
         value = getattr(profile, name)
         if not least <= value <= most:
             yield Problem(name, value, f"{least:g} to {most:g}")

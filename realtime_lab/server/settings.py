@@ -19,7 +19,7 @@ from realtime_lab.config.problems import ConfigWarning
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.endpointing import EndpointRule
 from realtime_lab.server.item_checks import UNSUPPORTED_CODE
-from realtime_lab.server.profile import Profile
+from realtime_lab.server.profile import VAD_FIELDS, Profile
 from realtime_lab.server.semantic import PAUSE_MS
 from realtime_lab.server.tool_calls import unknown_choice
 
@@ -177,10 +177,6 @@ class Settings:
         """Sample rate of the audio the client appends."""
         return _rate_hz(self.effective["audio"]["input"]["format"])
 
-    def output_rate_hz(self) -> int:
-        """Sample rate of the audio the server sends."""
-        return _rate_hz(self.effective["audio"]["output"]["format"])
-
 
 def _rate_hz(audio_format: Mapping[str, Any]) -> int:
     return 24_000 if audio_format["type"] == "audio/pcm" else 8_000
@@ -189,7 +185,7 @@ def _rate_hz(audio_format: Mapping[str, Any]) -> int:
 def _transcription_defaults(realtime: dict[str, Any]) -> dict[str, Any]:
     audio_in = realtime["audio"]["input"]
     detection = audio_in["turn_detection"]
-    heard = {name: detection[name] for name in ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")}
+    heard = {name: detection[name] for name in ("type", *VAD_FIELDS)}
     return {"type": "transcription", "include": None, "audio": {"input": {**audio_in, "turn_detection": heard}}}
 
 

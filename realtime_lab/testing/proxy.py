@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that delays, stalls, cuts or swallows what passes through it. It knows bytes only."""
+"""A TCP proxy on 127.0.0.1 that delays, cuts or swallows what passes through it. It knows bytes only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class TcpProxy:
     """How many were made so far."""
 
     def __post_init__(self) -> None:
-        self._stalled = False
         self._swallowing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -41,17 +40,9 @@ class TcpProxy:
         """Base address for Realtime clients."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def stall(self) -> None:
-        """Hold everything back until `resume`; nothing is lost."""
-        self._stalled = True
-
     def blackhole(self) -> None:
         """Swallow everything, both ways, as a dead link does; connections stay open and nobody is told."""
         self._swallowing = True
-
-    def resume(self) -> None:
-        """Let bytes pass again."""
-        self._stalled = self._swallowing = False
 
     def cut(self) -> None:
         """Reset every open connection."""
@@ -118,8 +109,6 @@ class TcpProxy:
         while True:
             due_s, data = await queue.get()
             await asyncio.sleep(max(0.0, due_s - loop.time()))
-            while self._stalled:  # noqa: ASYNC110  it is set from other threads
-                await asyncio.sleep(0.005)
             if not data:
                 if not self._swallowing and writer.can_write_eof():
                     writer.write_eof()

@@ -14,18 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_lab.analysis.asked import turn_detection_in
 from realtime_lab.analysis.view import SessionView
 from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import Recording
+from realtime_lab.server.profile import VAD_FIELDS
 from realtime_lab.session import Stage
 from realtime_lab.session.replay_audio import AudioReplay
 
-__all__ = ["VAD_FIELDS", "HeardItem", "HeardSession", "Library", "hear"]
-
-VAD_FIELDS = ("threshold", "prefix_padding_ms", "silence_duration_ms")
-"""Fields of server_vad that decide where turns begin and end."""
+__all__ = ["HeardItem", "HeardSession", "Library", "hear"]
 
 
 class HeardItem(NamedTuple):
@@ -92,8 +91,8 @@ class Library:
 def hear(view: SessionView, library: Library) -> HeardSession | str:
     """Listen to a session with our detector; why that cannot be done where it cannot."""
     recording = view.recording
-    asked = _detection(recording.header.requested)
-    reported = _detection(recording.header.effective or {})
+    asked = turn_detection_in(recording.header.requested)
+    reported = turn_detection_in(recording.header.effective or {})
     kind = (asked or {}).get("type") or (reported or {}).get("type") or "server_vad"
     if asked is None or reported is None or kind != "server_vad":
         return "the server did not find turns by silence"
@@ -102,7 +101,7 @@ def hear(view: SessionView, library: Library) -> HeardSession | str:
         probabilities = library.replay(recording).frame_probabilities()
     except RealtimeLabError as error:
         return f"the audio cannot be rendered again: {error}"
-    numbers = {**_numbers(_detection(created) or {}), **_numbers(reported)}
+    numbers = {**_numbers(turn_detection_in(created) or {}), **_numbers(reported)}
     return HeardSession(view, probabilities, _items(view), _numbers(asked), numbers)
 
 
@@ -113,17 +112,6 @@ def _items(view: SessionView) -> tuple[HeardItem, ...]:
         if item.audio_start_ms is not None and not item.client_commit and not item.timed_out
     )
     return tuple(sorted(heard, key=lambda item: item.start_ms))
-
-
-def _detection(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The turn detection a session object holds, in either place; empty when it says nothing, None when off."""
-    audio = session.get("audio")
-    inner = audio.get("input") if isinstance(audio, Mapping) else None
-    for place in (inner, session):
-        if isinstance(place, Mapping) and "turn_detection" in place:
-            value = place["turn_detection"]
-            return value if isinstance(value, Mapping) else None
-    return {}
 
 
 def _numbers(detection: Mapping[str, Any]) -> dict[str, float]:

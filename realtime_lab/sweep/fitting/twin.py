@@ -21,7 +21,7 @@ from realtime_lab.audio import Script
 from realtime_lab.errors import RecordingError
 from realtime_lab.recording import Recording
 from realtime_lab.server.endpointing import FRAME_MS
-from realtime_lab.server.profile import PROFILES, Calibration, LogNormal, Profile
+from realtime_lab.server.profile import PROFILES, VAD_FIELDS, Calibration, LogNormal, Profile
 from realtime_lab.session import Stage
 from realtime_lab.sweep.fitting.findings import Finding, findings_html, findings_table, judged, rows_of
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession, Library, hear
@@ -151,9 +151,8 @@ def fit_profile(
     return ProfileFit(profile, tuple(findings), left_out)
 
 
-_HEARING = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 _LATE = ("threshold_bias", "hysteresis", "onset_late_ms", "offset_late_ms")
-_FITTED = {*_HEARING, *_LATE, "event_ms", *_DELAYS, *_LENGTHS, *_RATES, "audio_delta_ms"}
+_FITTED = {*VAD_FIELDS, *_LATE, "event_ms", *_DELAYS, *_LENGTHS, *_RATES, "audio_delta_ms"}
 
 
 def _host(target: str) -> str:
@@ -232,7 +231,7 @@ def _hearing_findings(
     hearing = fit_hearing(heard, edges, seed) if len(edges) >= 2 * MIN_N else None
     if hearing is None:
         why = next(iter(reasons), "") or f"{len(edges)} edges of speech were reported; {2 * MIN_N} are needed"
-        yield from (Finding(figure, "unknown", len(edges), reason=why) for figure in (*_LATE, *_HEARING))
+        yield from (Finding(figure, "unknown", len(edges), reason=why) for figure in (*_LATE, *VAD_FIELDS))
         return
     yield from _rule_findings(hearing, changes)
     yield _threshold_finding(heard, hearing, changes, seed)

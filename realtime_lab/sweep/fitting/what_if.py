@@ -30,10 +30,10 @@ from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.recording import Recording
 from realtime_lab.server.endpointing import FRAME_MS, EndpointRule, Track
 from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
-from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.profile import LIMITS, PROFILES, VAD_FIELDS, Profile
 from realtime_lab.server.settings import endpoint_rule
 from realtime_lab.session import Stage
-from realtime_lab.sweep.fitting.heard_sessions import VAD_FIELDS, HeardSession, Library, hear
+from realtime_lab.sweep.fitting.heard_sessions import HeardSession, Library, hear
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,23 +41,24 @@ if TYPE_CHECKING:
 __all__ = [
     "DETECTION",
     "Counterfactual",
-    "Outcome",
     "PredictedTurn",
     "Span",
+    "Where",
     "counterfactual",
     "setting_grid",
     "spans_per_rule",
-    "turn_outcome",
+    "told_turn",
 ]
 
 DETECTION = "audio.input.turn_detection."
-_LIMITS = {"threshold": (0.0, 1.0), "prefix_padding_ms": (0.0, 10_000.0), "silence_duration_ms": (0.0, 10_000.0)}
 _GOES_ON = "the recorded caller goes on before this setting would have closed the turn"
 _ENDED = "the recording ends before this setting would have closed the turn"
 _CARRIED = "speech of the turn before was still open"
 
 Setting = tuple[float, float, float]
 """Threshold, prefix padding in ms, silence in ms."""
+Where = tuple[int, str, str, float, float, float]
+"""Recording, script and condition, and the setting: the first fields of a prediction."""
 
 
 class Span(NamedTuple):
@@ -130,7 +131,7 @@ def _summary_row(setting: Setting, turns: Sequence[PredictedTurn]) -> dict[str, 
     rate = wilson_interval(cut, holds)
     delay = quantile([turn.endpoint_delay_ms for turn in told if turn.endpoint_delay_ms is not None], 0.5)
     return {
-        **dict(zip(("threshold", "prefix_padding_ms", "silence_duration_ms"), setting, strict=True)),
+        **dict(zip(VAD_FIELDS, setting, strict=True)),
         "n_turns": len(told),
         "n_not_predictable": len(turns) - len(told),
         "n_cut_holds": cut,
@@ -197,7 +198,7 @@ def setting_grid(space: Mapping[str, Sequence[float]]) -> dict[str, list[float]]
         if field not in VAD_FIELDS:
             problems.append(Problem(f"space.{name}", name, ", ".join(VAD_FIELDS)))
             continue
-        least, most = _LIMITS[field]
+        least, most = LIMITS[field]
         wrong = [value for value in values if not _number(value) or not least <= value <= most]
         problems += [Problem(f"space.{name}", value, f"{least:g} to {most:g}") for value in wrong]
         grid[field] = [float(value) for value in values if value not in wrong]
@@ -248,8 +249,7 @@ def _turns(number: int, heard: HeardSession, setting: Setting, speech: Sequence[
     for position, taking in enumerate(takings):
         reason = _CARRIED if carried else _not_told(view, takings, position)
         carried = reason is not None and header.timing != "fixed"
-        where = (number, header.script_id, header.condition, *setting, taking.turn.index)
-        yield PredictedTurn(*where, reason is None, reason, **turn_outcome(taking)._asdict())
+        yield told_turn((number, header.script_id, header.condition, *setting), taking, reason)
 
 
 def _item(position: int, span: Span, padding_ms: float, silence_ms: float) -> InputItem:
@@ -270,21 +270,14 @@ def _not_told(view: SessionView, takings: Sequence[TurnTaking], position: int) -
     return _GOES_ON if following else _ENDED
 
 
-class Outcome(NamedTuple):
-    """The last fields of a prediction."""
+def told_turn(where: Where, taking: TurnTaking, reason: str | None = None) -> PredictedTurn:
+    """What became of one turn; what really happened takes the same form as a prediction.
 
-    n_holds: int
-    n_cut_holds: int
-    cut: bool
-    merged: bool
-    endpoint_delay_ms: float | None
-    onset_clip_ms: float | None
-    commit_start_ms: float | None
-    commit_end_ms: float | None
-
-
-def turn_outcome(taking: TurnTaking) -> Outcome:
-    """What became of one turn, as predictions tell it."""
+    Args:
+        where: Where it belongs.
+        taking: What was made of it.
+        reason: Why it is not predictable; None: it is.
+    """
     closing, first = taking.closing, next((entry.item for entry in taking.items), None)
     delay = None
     if closing is not None and closing.audio_end_ms is not None and not taking.cut:
@@ -292,5 +285,17 @@ def turn_outcome(taking: TurnTaking) -> Outcome:
     clip = None
     if first is not None and first.audio_start_ms is not None:
         clip = max(0.0, first.audio_start_ms - taking.turn.speech_ms[0].start_ms)
-    start_ms, end_ms = (None, None) if closing is None else (closing.audio_start_ms, closing.audio_end_ms)
-    return Outcome(taking.n_holds, taking.n_cut_holds, taking.cut, taking.merged, delay, clip, start_ms, end_ms)
+    return PredictedTurn(
+        *where,
+        turn=taking.turn.index,
+        predictable=reason is None,
+        reason=reason,
+        n_holds=taking.n_holds,
+        n_cut_holds=taking.n_cut_holds,
+        cut=taking.cut,
+        merged=taking.merged,
+        endpoint_delay_ms=delay,
+        onset_clip_ms=clip,
+        commit_start_ms=None if closing is None else closing.audio_start_ms,
+        commit_end_ms=None if closing is None else closing.audio_end_ms,
+    )

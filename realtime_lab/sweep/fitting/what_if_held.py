@@ -14,7 +14,7 @@ from realtime_lab.errors import RecordingError
 from realtime_lab.recording import Recording
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.session import Mocked, Stage, Target, mocked, run_session
-from realtime_lab.sweep.fitting.what_if import DETECTION, PredictedTurn, counterfactual, setting_grid, turn_outcome
+from realtime_lab.sweep.fitting.what_if import DETECTION, PredictedTurn, counterfactual, setting_grid, told_turn
 
 __all__ = ["PredictionError", "prediction_errors"]
 
@@ -104,8 +104,7 @@ def _really(recording: Recording) -> Iterator[PredictedTurn]:
     view = SessionView(recording)
     nan = math.nan
     for taking in view.takings:
-        where = (0, recording.header.script_id, recording.header.condition, nan, nan, nan, taking.turn.index)
-        yield PredictedTurn(*where, True, None, **turn_outcome(taking)._asdict())
+        yield told_turn((0, recording.header.script_id, recording.header.condition, nan, nan, nan), taking)
 
 
 def _error(compared: Sequence[tuple[PredictedTurn, PredictedTurn]]) -> PredictionError:

@@ -73,7 +73,7 @@ def load_scripts(
             they were recorded.
         transcripts: A CSV with the columns file and text, a row for each recording or turn; default:
             `transcripts.csv` in the folder, and `NAME.txt` beside `NAME.wav`. Without a text, word error rates are
-            null.
+            null, as they are where the session asks for no `transcription`.
         labels: Speech marked by a person: a file, a folder of them (see `load_labels`), or labels. They take the
             place of what the detector finds.
 

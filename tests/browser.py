@@ -6,16 +6,15 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from playwright.sync_api import Page, ViewportSize, sync_playwright
+from waiting import end, free_port, until_listening
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (
@@ -125,7 +124,7 @@ def jupyterlab(root: Path, folder: Path) -> Iterator[str]:
     quiet = folder / "jupyterlab_settings_dir/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    books, token, port = folder / "notebooks", secrets.token_hex(16), _free_port()
+    books, token, port = folder / "notebooks", secrets.token_hex(16), free_port()
     books.mkdir()
     options = ["--allow-root", "--LabApp.expose_app_in_browser=True", f"--ServerApp.port={port}"]
     options += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={books}", f"--IdentityProvider.token={token}"]
@@ -138,7 +137,7 @@ def jupyterlab(root: Path, folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def voila(root: Path, folder: Path, *cells: str) -> Iterator[str]:
     """A notebook of these code cells as an app on a free port of this machine only; yields its address."""
-    book, port = folder / "app.ipynb", _free_port()
+    book, port = folder / "app.ipynb", free_port()
     _write(book, cells)
     with _served(root, folder, port, "voila", str(book), f"--port={port}", "--Voila.ip=127.0.0.1"):
         yield f"http://127.0.0.1:{port}/"
@@ -148,13 +147,6 @@ def _write(path: Path, cells: Sequence[str]) -> None:
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(book, path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -168,24 +160,10 @@ def _served(root: Path, folder: Path, port: int, module: str, *options: str) -> 
         command = [sys.executable, "-m", module, "--no-browser", *options]
         server = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log)
         try:
-            _wait_for(port, server)
+            until_listening(port, server, START_S)  # its log is beside its folders
             yield
         finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    end_s = time.monotonic() + START_S
-    while time.monotonic() < end_s and server.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
-            return
-        time.sleep(0.1)
-    raise RuntimeError("the server did not start; its log is beside its folders")
+            end(server)
 
 
 @contextlib.contextmanager

@@ -11,16 +11,15 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
+from waiting import end, until_listening
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE.parent / ".ci" / "environments"
@@ -119,27 +118,7 @@ def started(command, port, seconds=60):
     plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=plain) as process:
         try:
-            _wait_for(process, port, time.monotonic() + seconds)
+            until_listening(port, process, seconds)
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def free_port():
-    """A port of 127.0.0.1 that nothing listened on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(process, port, deadline_s):
-    while process.poll() is None and time.monotonic() < deadline_s:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"the server does not listen: {process.stdout.read()[-2000:]}")
+            end(process)

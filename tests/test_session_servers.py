@@ -24,8 +24,9 @@ import json
 import time
 
 import pytest
-from others import HERE, free_port, node_with, python_with, started
+from others import HERE, node_with, python_with, started
 from sessions import spoken_script, tone_stage
+from waiting import free_port
 
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.config import ServerVad, SessionConfig, Transcription

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import warnings
 
 import pytest
 import sweep_fakes
 from sweep_fakes import small_plan
+from waiting import until
 
 from realtime_lab.sweep import run_sweep, start_sweep
 
@@ -60,8 +60,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_no_finished_trial_runs_
     executor = cluster[1].get_executor(retries=0, pure=False)
     run = start_sweep(plan, store=tmp_path / "s.sqlite", executor=executor, workers=2, progress=False,
                       run=sweep_fakes.slow_logged)  # fmt: skip
-    while run.progress.done < 20:
-        time.sleep(0.01)
+    until(lambda: run.progress.done >= 20)
     victims = [info["pid"] for info in cluster[1].run(lambda: {"pid": os.getpid()}).values()]
     os.kill(victims[0], signal.SIGKILL)
     study = run.result()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sweep_fakes
 from sweep_fakes import small_plan
+from waiting import until
 
 from realtime_lab.errors import StudyUnwritableError
 from realtime_lab.sweep import Study, start_sweep
@@ -65,10 +66,11 @@ def test_who_cancels_waits_no_longer():
 
 
 def paused(run):
-    deadline = time.monotonic() + 60
-    while run.progress.paused is None:
-        assert run.progress.state == "running" and time.monotonic() < deadline, run.progress
-        time.sleep(0.01)
+    def waits():
+        assert run.progress.state == "running", run.progress
+        return run.progress.paused is not None
+
+    until(waits)
     return str(run.progress)
 
 

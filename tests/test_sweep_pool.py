@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, wait
 
 import pytest
 import sweep_fakes
+from waiting import until
 
 from realtime_lab.sweep.workers.pool import WorkerDied, WorkerPool, WorkerStartError
 
@@ -63,8 +64,7 @@ def test_kill_ends_running_and_waiting_calls_in_under_a_second():
     pool = WorkerPool(2)
     pids = [pool.submit_to(lane, sweep_fakes.own_pid).result() for lane in range(2)]
     futures = [pool.submit_to(lane, sweep_fakes.rest, 3600.0) for lane in (0, 1, 0)]
-    while not (futures[0].running() and futures[1].running()):
-        time.sleep(0.001)
+    until(lambda: futures[0].running() and futures[1].running())
     began = time.monotonic()
     pool.kill()
     assert time.monotonic() - began < 1

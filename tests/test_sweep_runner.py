@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import sweep_fakes
 from sweep_fakes import BASE, script, small_plan
+from waiting import until
 
 from realtime_lab.config import resolve_path
 from realtime_lab.errors import (
@@ -196,8 +197,7 @@ def test_a_print_in_a_session_disturbs_nothing(store):
 def test_cancel_is_quick_keeps_what_came_back_and_leaves_no_process(store):
     plan = small_plan(range(200, 400))
     run = start_sweep(plan, store=store, run=sweep_fakes.slow, workers=2, progress=False)
-    while run.progress.done < 3:
-        time.sleep(0.01)
+    until(lambda: run.progress.done >= 3)
     began = time.monotonic()
     run.cancel()
     assert time.monotonic() - began < 1
@@ -206,9 +206,7 @@ def test_cancel_is_quick_keeps_what_came_back_and_leaves_no_process(store):
     assert states["complete"] == run.progress.done >= 3
     assert "running" not in states and states["cancelled"] >= 1
     assert [path.name for path in store.parent.iterdir()] == ["s.sqlite"]
-    while time.monotonic() - began < 2 and _threads():
-        time.sleep(0.01)
-    assert not _threads()
+    until(lambda: not _threads(), 2)
     done = subprocess.run(
         ["pgrep", "-P", str(os.getpid()), "-f", "realtime_lab.sweep.workers.child"], capture_output=True
     )
@@ -223,8 +221,7 @@ def _threads():
 
 def test_cancel_ends_sessions_that_never_end(store):
     run = start_sweep(small_plan(), store=store, run=sweep_fakes.endless, workers=2, progress=False)
-    while run.progress.running < 4:
-        time.sleep(0.01)
+    until(lambda: run.progress.running >= 4)
     run.cancel()
     states = run.result().states()
     # A batch handed out but not begun counts as planned.
@@ -233,8 +230,7 @@ def test_cancel_ends_sessions_that_never_end(store):
 
 def test_a_cancelled_sweep_in_this_process_stops_between_batches(store):
     run = start_sweep(small_plan(range(200, 600)), store=store, run=sweep_fakes.slow, workers=0, progress=False)
-    while not run.progress.done:
-        time.sleep(0.01)
+    until(lambda: run.progress.done)
     run.cancel()
     assert 0 < run.result().states()["complete"] < 800
 
@@ -245,8 +241,7 @@ def test_a_growing_study_can_be_read_and_three_clicks_are_one_sweep(store):
     for _ in range(2):
         with pytest.raises(StudyLockedError, match="this very process"):
             start_sweep(plan, store=store, run=sweep_fakes.slow, workers=1)
-    while run.progress.done < 3:
-        time.sleep(0.01)
+    until(lambda: run.progress.done >= 3)
     assert 6 <= len(run.study.turns_df()) <= 160
     assert "of 80 trials" in repr(run)
     run.result()
@@ -322,9 +317,12 @@ def run_until(path, store, enough):
         [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     signal.signal(signal.SIGINT, before)
-    while not store.exists() or not _complete(store) >= enough:
+
+    def has_enough():
         assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
+        return store.exists() and _complete(store) >= enough
+
+    until(has_enough)
     return process
 
 
@@ -376,10 +374,7 @@ def test_a_killed_sweep_is_finished_by_the_same_command_with_the_same_frames(tmp
 
 def _await_death(pids):
     """Workers of a killed sweep end by themselves."""
-    deadline = time.monotonic() + 3
-    while any(_alive(int(pid)) for pid in pids):
-        assert time.monotonic() < deadline, "a worker outlived its sweep"
-        time.sleep(0.02)
+    until(lambda: not any(_alive(int(pid)) for pid in pids), 3, "the end of its workers")
 
 
 def _alive(pid):
@@ -391,7 +386,8 @@ def _alive(pid):
 
 def test_a_script_that_ends_with_a_sweep_under_way_closes_it(tmp_path, store):
     text = write_script(tmp_path, store, run="slow", end=400).read_text()
-    text = text.replace("run_sweep", "start_sweep").replace("print(study.states())", "import time; time.sleep(1.5)")
+    text = text.replace("run_sweep", "start_sweep")
+    text = text.replace("print(study.states())", "while not study.progress.done: pass")
     done = subprocess.run([sys.executable, "-"], input=text, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [entry.name for entry in tmp_path.iterdir() if "sqlite" in entry.name] == ["s.sqlite"]

@@ -3,6 +3,7 @@
 ```
 RealtimeLabError
 ├── ConfigError            a session configuration has mistakes (all of them, in .errors)
+│   ├── ArgumentError      what a function is asked, such as a limit or a column, has mistakes
 │   ├── PlanError          a sweep plan has mistakes
 │   ├── ProfileError       a server's profile has mistakes
 │   └── RequirementError   what a study is checked for has mistakes
@@ -26,11 +27,14 @@ Local mistakes and remote faults are different types, so `except RemoteError` ne
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
+    "ArgumentError",
     "AudioError",
     "ConfigError",
     "MissingExtraError",
@@ -55,6 +59,26 @@ __all__ = [
 
 class RealtimeLabError(Exception):
     """Base of every error this package raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the lines that led here but for this package's own, and the message, which says all."""
+        own = str(Path(__file__).parent)
+        frames = [
+            frame
+            for frame in traceback.extract_tb(self.__traceback__)
+            if not frame.filename.startswith(own) and not _OF_IPYTHON.search(frame.filename)
+        ]
+        cause = [] if self.__cause__ is None else [f"because of {type(self.__cause__).__name__}: {self.__cause__}"]
+        return [*map(_frame_line, frames[-_FRAMES_SHOWN:]), f"{type(self).__name__}: {self}", *cause]
+
+
+_OF_IPYTHON = re.compile(r"[/\\](IPython|ipykernel)[/\\]")
+_FRAMES_SHOWN = 4
+
+
+def _frame_line(frame: traceback.FrameSummary) -> str:
+    where = "the cell" if "ipykernel_" in frame.filename or "ipython-input" in frame.filename else frame.filename
+    return f"{where}, line {frame.lineno}: {frame.line or ''}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,12 @@ class ConfigError(RealtimeLabError, ValueError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.errors,)
+
+
+class ArgumentError(ConfigError):
+    """What a function or command is asked has one or more mistakes, reported together."""
+
+    subject = "arguments"
 
 
 class PlanError(ConfigError):

@@ -123,6 +123,16 @@ def test_pass_fail_and_inconclusive_have_the_exit_codes_0_1_2():
     assert [entry.verdict for entry in mixed.judged] == ["pass", "fail"] and mixed.verdict == "fail"
 
 
+def test_an_oracle_is_not_judged_nor_named():
+    turns, responses = frames()
+    bound = turns[turns["script"] == turns["script"].iloc[0]].assign(trial="oracle", cut=True, n_cut_holds=2)
+    delay = pd.array([None] * len(turns) + [0.0] * len(bound), dtype="Float64")
+    both = pd.concat([turns, bound], ignore_index=True).assign(commit_delay_ms=delay)
+    found = check_frames((both, responses), "cutoff_rate <= 1")
+    assert len(found.judged) == len(check_frames((turns, responses), "cutoff_rate <= 1").judged)
+    assert "commit_delay_ms" not in "".join(entry.sentence for entry in found.judged)
+
+
 def test_too_few_turns_decide_nothing_and_say_so():
     found = check_frames(frames(scripts=3), "response_latency_ms_p95 <= 1200")
     assert (found.verdict, found.judged[0].note) == ("inconclusive", "n too small")

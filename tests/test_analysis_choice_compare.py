@@ -95,7 +95,18 @@ def test_a_comparison_reads_as_a_sentence_and_escapes_its_names():
     one, other = sides(turns, 300, 700)
     found = compare_frames(one, other, ("<b>old</b>", "new"))
     assert found.sentence.startswith("new, against <b>old</b>. clean: cutoff rate ")
-    assert "points" in found.sentence and "<b>old" not in found._repr_html_()
+    assert "; median response latency of turns uncut in both " in found.sentence
+    assert "truncated" not in found.sentence and "points" in found.sentence and "<b>old" not in found._repr_html_()
+
+
+def test_the_sentence_tells_of_answers_broken_off_where_that_is_what_differs():
+    turns = turns_frame((300, 700))
+    responses = responses_frame(turns, truncated=0.0)
+    responses["truncated"] = responses["silence_duration_ms"] == 300
+    frames = [
+        (turns[turns.silence_duration_ms == n], responses[responses.silence_duration_ms == n]) for n in (300, 700)
+    ]
+    assert "; truncated rate 0 % against 100 % (−100 points" in compare_frames(*frames, ("a", "b")).sentence
 
 
 def test_the_worst_turns_are_of_every_kind_and_each_spoken_turn_is_there_once():
@@ -107,7 +118,7 @@ def test_the_worst_turns_are_of_every_kind_and_each_spoken_turn_is_there_once():
     assert worst["why"].iloc[0] == "cut off in 2 of 2 pauses"
     assert worst["why"].iloc[1] == "missed: no endpoint before the deadline"
     assert worst["why"].iloc[2].startswith("answered after ")
-    assert list(worst.columns[:3]) == ["trial", "turn", "why"]
+    assert list(worst.columns[:3]) == ["why", "trial", "turn"]
 
 
 def test_the_worst_turns_of_one_setting():

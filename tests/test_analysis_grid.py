@@ -227,6 +227,7 @@ def test_power_for_rates_is_the_textbooks():
     expected = (1.959964 + 0.841621) ** 2 * (0.05 * 0.95 + 0.02 * 0.98) / 0.03**2
     assert (found.n, found.unit) == (math.ceil(expected), "holds")
     assert found.sentence.startswith("To see a difference of 3 points in cutoff rate 80 times in 100: 586 holds")
+    assert repr(found) == f"<PowerPlan: {found.sentence}>"
     assert plan_power(metric="cutoff_rate", rate=0.05, difference=0.03, comparisons=35).n > 1000
 
 
@@ -234,7 +235,9 @@ def test_a_plan_that_cannot_be_made_names_every_mistake():
     with pytest.raises(ConfigError) as caught:
         plan_power(metric="cutoff_rate", difference=2.0, power=1.0, comparisons=0)
     assert {problem.path for problem in caught.value.errors} == {"difference", "power", "comparisons", "rate"}
-    with pytest.raises(RealtimeLabError, match="the pilot has 1 setting"):
+    with pytest.raises(RealtimeLabError, match="is known of 1 of the pilot's 1 setting, and it takes two"):
         plan_power(swept((500,), cut=lambda *_: 0), difference=50.0)
+    with pytest.raises(RealtimeLabError, match="the pilot has 3 turns, and takes 6"):
+        plan_power(swept(scripts=1), difference=50.0)
     with pytest.raises(RealtimeLabError, match="no session is complete"):
         plan_power(swept().iloc[:0], difference=50.0)

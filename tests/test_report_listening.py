@@ -97,5 +97,5 @@ def test_a_format_or_folder_that_is_not_there_is_one_clear_error(tone, tmp_path,
 
 
 def test_it_says_what_it_is(tone, study):
-    assert "1.0 s" in repr(tone)
+    assert "1.0 s" in repr(tone) and ".save(" in repr(tone)
     assert rl.listen(study, 0, 0).caption.endswith("caller left, answer right")

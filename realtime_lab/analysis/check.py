@@ -31,10 +31,11 @@ from realtime_lab.analysis.choice_sample import measurable
 from realtime_lab.analysis.choice_where import parse_where
 from realtime_lab.analysis.choice_words import amount, interval, label_of, plural, setting_words
 from realtime_lab.analysis.columns import METRICS_VERSION, setting_names
+from realtime_lab.analysis.oracle import without_oracle
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL
 from realtime_lab.analysis.summary import default_by, summary
 from realtime_lab.analysis.summary_columns import QUANTILES, SUMMARY, sample_size
-from realtime_lab.errors import ConfigError, Problem, RealtimeLabError, RequirementError
+from realtime_lab.errors import ArgumentError, Problem, RealtimeLabError, RequirementError
 
 __all__ = ["EXIT_CODES", "Check", "Judged", "Verdict", "check_frames"]
 
@@ -160,6 +161,7 @@ def check_frames(
         ConfigError: If `where` cannot be read, or selects nothing.
         RealtimeLabError: If there are no turns, or none in common with the baseline.
     """
+    frames, baseline = _of_settings(frames), None if baseline is None else _of_settings(baseline)
     turns, responses = frames
     if turns.empty:
         raise RealtimeLabError("there is nothing to check: no session is complete")
@@ -190,6 +192,12 @@ def check_frames(
     verdicts = {entry.verdict for entry in judged}
     verdict: Verdict = "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
     return Check(verdict, tuple(judged))
+
+
+def _of_settings(frames: Frames) -> Frames:
+    """Without an oracle's rows: a bound is nothing that could be put to use, and so is not judged."""
+    turns, responses = frames
+    return without_oracle(turns), None if responses is None else without_oracle(responses)
 
 
 def _names(table: pd.DataFrame) -> list[str]:
@@ -230,7 +238,7 @@ def _selected(table: pd.DataFrame, where: str | None, by: Sequence[str]) -> pd.D
     rows = [limits.holds(plain_row(row)) for row in table.to_dict("records")]
     if not any(rows):
         there = "; ".join(setting_words(plain_row(row)) for row in table[list(by)].head(4).to_dict("records"))
-        raise ConfigError([Problem("where", where, f"limits that some row keeps, such as those of {there}")])
+        raise ArgumentError([Problem("where", where, f"limits that some row keeps, such as those of {there}")])
     return table[np.array(rows, dtype=bool)].reset_index(drop=True)
 
 
@@ -256,7 +264,7 @@ def _of_row(
     return found
 
 
-_CHANCE = "outside, but one of {} judgements would be by chance"
+_CHANCE = "outside, but so far out may be chance where there are {} judgements"
 
 
 def _verdict(entry: Requirement, low: float, high: float) -> Verdict:

@@ -44,7 +44,7 @@ from realtime_lab.analysis.grid import Grid
 from realtime_lab.analysis.stability import SplitHalf, split_half
 from realtime_lab.analysis.summary import summary
 from realtime_lab.analysis.summary_columns import sample_size
-from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
+from realtime_lab.errors import ArgumentError, Problem, RealtimeLabError
 
 __all__ = ["choose", "figures_of"]
 
@@ -86,7 +86,7 @@ def choose(
     if minimize not in names:
         near = get_close_matches(minimize, names, 1)
         hint = f"did you mean {near[0]}?" if near else ""
-        raise ConfigError([Problem("minimize", minimize, f"one of {', '.join(names)}", hint)])
+        raise ArgumentError([Problem("minimize", minimize, f"one of {', '.join(names)}", hint)])
     here, said = in_condition(turns, chosen_in), None if responses is None else in_condition(responses, chosen_in)
     groups = setting_groups(here, said)
     rows = [plain_row(row) for row in summary(here, said, by=groups.names).to_dict("records")]
@@ -104,7 +104,7 @@ def _condition(asked: str | None, there: Sequence[str]) -> str:
     if asked is None:
         return there[0]
     if asked != ALL_CONDITIONS and asked not in there:
-        raise ConfigError([Problem("condition", asked, f"{', '.join(there)} or {ALL_CONDITIONS}")])
+        raise ArgumentError([Problem("condition", asked, f"{', '.join(there)} or {ALL_CONDITIONS}")])
     return there[0] if asked == ALL_CONDITIONS and len(there) == 1 else asked
 
 

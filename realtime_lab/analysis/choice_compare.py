@@ -71,7 +71,7 @@ class Comparison:
         """What was found, in one or two sentences per condition."""
         parts: dict[str, list[str]] = {}
         for row in self.rows():
-            if row["metric"] in COMPARED[:2]:
+            if row["metric"] in COMPARED[:2] or (row["metric"] == "truncated_rate" and _apart(row)):
                 parts.setdefault(row["condition"], []).append(_clause(row["metric"], row))
         said = " ".join(f"{condition}: {'; '.join(clauses)}." for condition, clauses in parts.items())
         return f"{self.second}, against {self.first}. {said}"
@@ -92,8 +92,14 @@ class Comparison:
         return comparison_html(f"{self.second}, against {self.first}", self.rows())
 
 
+def _apart(row: Mapping[Any, Any]) -> bool:
+    low, high = row["difference_low"], row["difference_high"]
+    return low is not None and high is not None and not low <= 0 <= high
+
+
 def _clause(name: str, row: Mapping[Any, Any]) -> str:
-    both = f"{label_of(name)} {amount(name, row['second'])} against {amount(name, row['first'])}"
+    of = " of turns uncut in both" if _QUANTILE.search(name) else ""
+    both = f"{label_of(name)}{of} {amount(name, row['second'])} against {amount(name, row['first'])}"
     if row["difference"] is None:
         return both
     change = amount(name, row["difference"], signed=True)

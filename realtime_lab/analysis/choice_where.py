@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from realtime_lab.analysis.choice_words import amount, is_rate, label_of, number
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 
 __all__ = ["USUAL", "Limit", "Where", "parse_where", "usual_limits"]
 
@@ -162,7 +162,7 @@ def _limit(text: str, tokens: list[tuple[str, str]], names: Collection[str]) -> 
         near = difflib.get_close_matches(name, names, 1)
         some = [entry for entry in names if is_rate(entry) or entry.endswith("_p50")]
         allowed = f"columns of the summary, such as {', '.join(some[:6])}"
-        raise ConfigError([Problem("where", name, allowed, f"did you mean {near[0]}?" if near else "")])
+        raise ArgumentError([Problem("where", name, allowed, f"did you mean {near[0]}?" if near else "")])
     value = _value(text, *tokens[2])
     if isinstance(value, str) and op != "==":
         raise _mistake(text, "numbers with <= < >= >", "a text can only be equal")
@@ -181,5 +181,5 @@ def _value(text: str, kind: str, token: str) -> float | str | bool:
     return float(token)
 
 
-def _mistake(text: str, allowed: str, hint: str = "") -> ConfigError:
-    return ConfigError([Problem("where", text, allowed, hint)])
+def _mistake(text: str, allowed: str, hint: str = "") -> ArgumentError:
+    return ArgumentError([Problem("where", text, allowed, hint)])

@@ -25,7 +25,7 @@ def worst_turns(turns: pd.DataFrame, n: int = 10, setting: Mapping[str, Any] | N
         setting: Swept values to keep to; None: every setting.
 
     Returns:
-        One row per turn, kinds taking turns so that each is seen: trial, turn, why, the keys, the swept settings,
+        One row per turn, kinds taking turns so that each is seen: why, trial, turn, the keys, the swept settings,
         outcome, cut holds, holds and response latency. A spoken turn is shown once, where it went worst.
     """
     rows = turns if setting is None else of_setting(turns, setting)
@@ -44,9 +44,9 @@ def worst_turns(turns: pd.DataFrame, n: int = 10, setting: Mapping[str, Any] | N
                 break
     found = cells.iloc[list(chosen)].reset_index(drop=True)
     names = ["script", "condition", "repeat", *setting_names(turns.columns), *_TOLD]
-    data: dict[str, Any] = {name: found[name] for name in ("trial", "turn") if name in found}
-    data["why"] = pd.array(list(chosen.values()), dtype="string")
-    return pd.DataFrame(data | {name: found[name] for name in names if name in found})
+    # First, where it is seen: pandas shows the outer columns only of a frame as wide as this.
+    data: dict[str, Any] = {"why": pd.array(list(chosen.values()), dtype="string")}
+    return pd.DataFrame(data | {name: found[name] for name in ("trial", "turn", *names) if name in found})
 
 
 def _ordered(cells: pd.DataFrame, mask: pd.Series[bool], by: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:

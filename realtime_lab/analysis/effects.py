@@ -20,7 +20,7 @@ from realtime_lab.analysis.choice_sample import MIN_BLOCKS
 from realtime_lab.analysis.grid import Grid, grid_of
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.analysis.stats import CONFIDENCE, TOO_SMALL
-from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
+from realtime_lab.errors import ArgumentError, Problem, RealtimeLabError
 
 __all__ = ["end_effects", "interaction", "main_effects"]
 
@@ -135,7 +135,7 @@ def interaction(
     grid = source if isinstance(source, Grid) else grid_of(source, condition, seed)
     for name in (x, y):
         if name not in grid.groups.names:
-            raise ConfigError([Problem("setting", name, ", ".join(grid.groups.names) or "none was swept")])
+            raise ArgumentError([Problem("setting", name, ", ".join(grid.groups.names) or "none was swept")])
     known = _known(grid, metric)
     pairs = [(setting[x], setting[y]) for setting in grid.settings]
     cells = {pair: known & np.array([other == pair for other in pairs]) for pair in dict.fromkeys(pairs)}

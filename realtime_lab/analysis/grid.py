@@ -26,7 +26,7 @@ from realtime_lab.analysis.choice_sample import (
 from realtime_lab.analysis.choice_words import column_of
 from realtime_lab.analysis.source import HasFrames, first_condition, frames_of
 from realtime_lab.analysis.summary import summary
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 
 __all__ = ["Grid", "Resampled", "grid_of"]
 
@@ -68,7 +68,7 @@ class Grid:
     def measured(self, name: str) -> Measured:
         """One column as the rows it is computed from."""
         if name not in self.columns:
-            raise ConfigError([Problem("metric", name, f"one of {', '.join(self.columns)}")])
+            raise ArgumentError([Problem("metric", name, f"one of {', '.join(self.columns)}")])
         of_turns, of_responses = self.groups.of_turns, self.groups.of_responses
         count = len(self.settings)
         return measure(name, self.turns, self.responses, of_turns, of_responses, self.blocks, count)
@@ -113,7 +113,7 @@ def grid_of(source: HasFrames | pd.DataFrame, condition: str | None = None, seed
     here = in_condition(turns, chosen)
     if here.empty:
         there = ", ".join(map(str, turns["condition"].dropna().unique()))
-        raise ConfigError([Problem("condition", chosen, f"{there} or all")])
+        raise ArgumentError([Problem("condition", chosen, f"{there} or all")])
     said = None if responses is None else in_condition(responses, chosen)
     groups, blocks = setting_groups(here, said), find_blocks(here, said)
     return Grid(here, said, groups, blocks, chosen, block_draws(blocks, len(here), seed))

@@ -22,7 +22,7 @@ from realtime_lab.analysis.choice_words import amount, is_rate, label_of, plural
 from realtime_lab.analysis.grid import grid_of
 from realtime_lab.analysis.source import HasFrames
 from realtime_lab.analysis.stats import TOO_SMALL
-from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
+from realtime_lab.errors import ArgumentError, Problem, RealtimeLabError
 
 __all__ = ["PowerPlan", "plan_power"]
 
@@ -42,6 +42,9 @@ class PowerPlan(NamedTuple):
     """How many the pilot has; None without one."""
     error: float | None
     """Standard error of the difference in the pilot, of the middle pair of settings."""
+
+    def __repr__(self) -> str:
+        return f"<PowerPlan: {self.sentence}>"
 
     @property
     def sentence(self) -> str:
@@ -94,8 +97,12 @@ def plan_power(
     grid = grid_of(pilot, condition, seed)
     column, blocks = grid.column(metric), grid.blocks
     known = np.flatnonzero(np.isfinite(column.estimates))
-    if len(known) < 2 or blocks.total < MIN_BLOCKS:
-        raise RealtimeLabError(f"{TOO_SMALL}: the pilot has {plural(len(known), 'setting')} and {blocks.words}")
+    if blocks.total < MIN_BLOCKS:
+        raise RealtimeLabError(f"{TOO_SMALL}: the pilot has {blocks.words}, and takes {MIN_BLOCKS}")
+    if len(known) < 2:
+        settings = plural(len(column.estimates), "setting")
+        known_of = f"{label_of(metric)} is known of {len(known)} of the pilot's {settings}"
+        raise RealtimeLabError(f"{TOO_SMALL}: {known_of}, and it takes two")
     drawn = column.drawn[:, known]
     errors = [
         _error(drawn[:, second] - drawn[:, first], blocks.total)
@@ -123,7 +130,7 @@ def _check(metric: str, difference: float, rate: float | None, power: float, com
     elif rate is not None and not 0.0 < rate < 1.0:
         problems.append(Problem("rate", rate, "a number strictly between 0 and 1"))
     if problems:
-        raise ConfigError(problems)
+        raise ArgumentError(problems)
 
 
 def _error(apart: np.ndarray[tuple[int], np.dtype[np.float64]], blocks: int) -> float:

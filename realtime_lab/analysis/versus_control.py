@@ -22,7 +22,7 @@ from realtime_lab.analysis.choice_words import column_of, setting_words
 from realtime_lab.analysis.grid import grid_of
 from realtime_lab.analysis.multiple import benjamini_hochberg, holm
 from realtime_lab.analysis.source import HasFrames
-from realtime_lab.errors import ConfigError, Problem, RealtimeLabError
+from realtime_lab.errors import ArgumentError, Problem, RealtimeLabError
 
 __all__ = ["versus"]
 
@@ -54,10 +54,10 @@ def versus(
     """
     grid = grid_of(source, condition, seed)
     if metric not in grid.columns:
-        raise ConfigError([Problem("metric", metric, f"one of {', '.join(grid.columns)}")])
+        raise ArgumentError([Problem("metric", metric, f"one of {', '.join(grid.columns)}")])
     if dict(control) not in grid.settings:
         some = "; ".join(map(setting_words, grid.settings[:4]))
-        raise ConfigError([Problem("control", setting_words(control), f"a setting of the grid, such as {some}")])
+        raise ArgumentError([Problem("control", setting_words(control), f"a setting of the grid, such as {some}")])
     kept = (grid.turns.assign(condition=grid.condition), grid.responses)
     said = None if kept[1] is None else kept[1].assign(condition=grid.condition)
     old = of_setting(kept[0], control), None if said is None else of_setting(said, control)

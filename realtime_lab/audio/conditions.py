@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, ConfigError, Problem
 
 __all__ = ["CONDITION_KINDS", "Condition", "ConditionKind", "babble", "clean", "pink", "telephone", "white"]
 
@@ -34,11 +34,11 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.kind not in CONDITION_KINDS:
-            raise ConfigError([Problem("condition.kind", self.kind, " | ".join(CONDITION_KINDS))])
+            raise ArgumentError([Problem("condition.kind", self.kind, " | ".join(CONDITION_KINDS))])
         if self.kind not in _NOISY:
             if self.snr_db is not None:
                 hint = f"{self.kind} has no noise level: leave snr_db out"
-                raise ConfigError([Problem("condition.snr_db", self.snr_db, "not given", hint)])
+                raise ArgumentError([Problem("condition.snr_db", self.snr_db, "not given", hint)])
             return
         object.__setattr__(self, "snr_db", _checked_snr(self.kind, self.snr_db))
 
@@ -64,7 +64,7 @@ class Condition:
         except (ConfigError, ValueError):
             condition = None
         if condition is None or condition.name != name:
-            raise ConfigError([Problem("condition", name[:80], "the name of a condition, such as 'babble_3dB'")])
+            raise ArgumentError([Problem("condition", name[:80], "the name of a condition, such as 'babble_3dB'")])
         return condition
 
     @classmethod
@@ -76,7 +76,7 @@ class Condition:
         """
         unknown = [key for key in values if key not in ("kind", "snr_db")]
         if unknown:
-            raise ConfigError([Problem(f"condition.{key}", values[key], "kind, snr_db") for key in unknown])
+            raise ArgumentError([Problem(f"condition.{key}", values[key], "kind, snr_db") for key in unknown])
         return cls(cast(ConditionKind, values.get("kind")), cast("float | None", values.get("snr_db")))
 
 
@@ -85,7 +85,7 @@ def _checked_snr(kind: str, snr_db: object) -> float:
     if number and math.isfinite(value := float(cast(float, snr_db))) and MIN_SNR_DB <= value <= MAX_SNR_DB:
         return value
     allowed = f"a number of dB from {MIN_SNR_DB:g} to {MAX_SNR_DB:g}"
-    raise ConfigError([Problem("condition.snr_db", snr_db, allowed, f"say {kind}(snr_db=3)")])
+    raise ArgumentError([Problem("condition.snr_db", snr_db, allowed, f"say {kind}(snr_db=3)")])
 
 
 def clean() -> Condition:

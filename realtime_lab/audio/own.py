@@ -28,7 +28,7 @@ from realtime_lab.audio.own_turns import SpokenTurn, flagged, turns_by_agent, tu
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, Interval, pcm_key, samples_to_ms
 from realtime_lab.audio.script import Clip, ReferenceSource, Script, Segment, Timing, Turn
 from realtime_lab.audio.vad_cache import VadCache
-from realtime_lab.errors import ConfigError, Problem, ScriptError
+from realtime_lab.errors import ArgumentError, Problem, ScriptError
 
 __all__ = ["MAX_SCRIPT_MS", "OwnOptions", "audio_files", "load_own"]
 
@@ -72,7 +72,7 @@ class OwnOptions:
         if self.timing is not None and self.timing not in get_args(Timing):
             problems.append(Problem("timing", self.timing, " or ".join(map(repr, get_args(Timing)))))
         if problems:
-            raise ConfigError(problems)
+            raise ArgumentError(problems)
 
     def given(self) -> list[str]:
         """Names of the options that were given."""

@@ -106,7 +106,7 @@ class Turn:
     """In the call this was recorded in, the agent began to speak and the caller went on. Nothing is played by it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Script:
     """One side of a conversation."""
 
@@ -120,6 +120,10 @@ class Script:
     """The least trusted source among its clips."""
     private: bool = False
     """True for a user's own audio: it stays out of reports unless asked for."""
+
+    def __repr__(self) -> str:
+        turns = f"{len(self.turns)} turn{'s' * (len(self.turns) != 1)}"
+        return f"<Script {self.id!r:.120}: {turns}, reference {self.reference_source}>"
 
     @property
     def clips(self) -> tuple[Clip, ...]:

@@ -17,7 +17,7 @@ from realtime_lab.audio.cliplist import read_clips
 from realtime_lab.audio.labels import Label
 from realtime_lab.audio.own import OwnOptions, load_own
 from realtime_lab.audio.script import REFERENCE_SOURCES, Clip, Script, Segment, Timing, Turn
-from realtime_lab.errors import ConfigError, Problem, ScriptError
+from realtime_lab.errors import ArgumentError, Problem, ScriptError
 from realtime_lab.resources import data_path
 
 __all__ = ["FORMAT_VERSION", "load_scripts", "script_sets", "shipped_clips"]
@@ -110,7 +110,7 @@ def _user_folder(name_or_folder: str | Path) -> Path:
 
 def _check_options(given: Sequence[str], where: str) -> None:
     if given:
-        raise ConfigError([Problem(name, "given", f"only for {where}") for name in given])
+        raise ArgumentError([Problem(name, "given", f"only for {where}") for name in given])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

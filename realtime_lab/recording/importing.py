@@ -22,7 +22,7 @@ import msgspec
 
 from realtime_lab.audio.script import REFERENCE_SOURCES, Script
 from realtime_lab.config import SessionConfig
-from realtime_lab.errors import ConfigError, Problem, ProtocolError, RecordingError
+from realtime_lab.errors import ArgumentError, ConfigError, Problem, ProtocolError, RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import decode_client, decode_server
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording, ReferenceTurn
@@ -125,7 +125,7 @@ def _check_options(
     ):
         problems.append(Problem("reference", "given", "turns in the order of time that do not overlap"))
     if problems:
-        raise ConfigError(problems)
+        raise ArgumentError(problems)
 
 
 def _own_recording(data: bytes, path: Path) -> Recording | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from realtime_lab.audio.script import Interval, Script
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 from realtime_lab.recording.events import ReferenceTurn
 
 __all__ = ["reference_of"]
@@ -27,7 +27,7 @@ def reference_of(script: Script, offset_ms: float, audio_ms: float) -> tuple[Ref
     """
     spoken = [tuple(part.shifted(offset_ms) for part in speech) for speech in _timeline(script)]
     if spoken and spoken[0] and spoken[0][0].start_ms < 0:
-        raise ConfigError([Problem("offset_ms", offset_ms, "an offset at which no turn begins before the audio does")])
+        raise ArgumentError([Problem("offset_ms", offset_ms, "an offset at which no turn begins before the audio")])
     return tuple(
         ReferenceTurn(
             index=index,
@@ -54,4 +54,4 @@ def _timeline(script: Script) -> Sequence[tuple[Interval, ...]]:
 
         return Renderer(script, clean()).fixed()[1]
     hint = "give reference= with the turns as they were spoken"
-    raise ConfigError([Problem("script", script.id, "a script of one recording, or one with fixed timing", hint)])
+    raise ArgumentError([Problem("script", script.id, "a script of one recording, or one with fixed timing", hint)])

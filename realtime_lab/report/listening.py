@@ -107,7 +107,7 @@ class Listening:
         return target
 
     def __repr__(self) -> str:
-        return f"<Listening {self.length_s:.1f} s: {self.caption}>"
+        return f"<Listening {self.length_s:.1f} s: {self.caption}; .save('it.wav') keeps it, a notebook plays it>"
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.wav()).decode()

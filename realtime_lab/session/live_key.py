@@ -6,7 +6,7 @@ import os
 from typing import NoReturn
 
 from realtime_lab.config.masking import HIDDEN, masked
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 
 __all__ = ["Secret", "read_key", "scrubbed", "scrubbed_bytes"]
 
@@ -44,7 +44,7 @@ def read_key(variable: str | None) -> Secret | None:
         return None
     found = _look_up(variable)
     if isinstance(found, Problem):  # raised here, where no local variable holds the key
-        raise ConfigError([found])
+        raise ArgumentError([found])
     return found
 
 

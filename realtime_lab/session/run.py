@@ -5,7 +5,7 @@ from __future__ import annotations
 from realtime_lab.audio.conditions import Condition, clean
 from realtime_lab.audio.script import Script
 from realtime_lab.config import SessionConfig
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 from realtime_lab.recording.events import Recording
 from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session.client_turns import ClientEndpointer, ClientTurns, client_turn_problems
@@ -58,11 +58,11 @@ def run_session(
         RecordingError: If a replay target has no recording of this.
     """
     if not 0 < frame_ms <= 1000:
-        raise ConfigError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
+        raise ArgumentError([Problem("frame_ms", frame_ms, "more than 0 and at most 1000 ms", "20 is usual")])
     turns = ClientTurns(commit_delay_ms, None if endpointer is None else plugged("endpointer", endpointer))
     problems = client_turn_problems(config, turns)
     if problems:
-        raise ConfigError(problems)
+        raise ArgumentError(problems)
     target, condition, stage = target or mocked(), condition or clean(), stage or Stage()
     if isinstance(target, Replay):
         return run_replay(config, script, condition, target, seed, turns)

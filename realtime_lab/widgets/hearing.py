@@ -18,7 +18,7 @@ from realtime_lab.analysis.endpointing import TurnTaking, take_turns
 from realtime_lab.analysis.facts import InputItem
 from realtime_lab.audio import Clip, Condition, Interval, Passage, Script, Segment, Turn
 from realtime_lab.config import ServerVad, SessionConfig
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, Problem
 from realtime_lab.recording import ReferenceTurn
 from realtime_lab.server.endpointing import FRAME_MS, Endpointer, EndpointRule, Track
 from realtime_lab.server.profile import documented_defaults
@@ -113,7 +113,7 @@ class Hearing:
     ) -> None:
         count = len(script.turns)
         if turn not in range(count):
-            raise ConfigError([Problem("turn", turn, f"a turn of script {script.id!r}: 0 to {count - 1}")])
+            raise ArgumentError([Problem("turn", turn, f"a turn of script {script.id!r}: 0 to {count - 1}")])
         self.script, self.turn, self.condition = script, turn, condition
         self._stage = stage or Stage()
         self._format = str(base.get("audio.input.format.type", "audio/pcm"))
@@ -222,7 +222,7 @@ def as_script(source: Clip | Script) -> Script:
     if isinstance(source, Script):
         return source
     if not isinstance(source, Clip):
-        raise ConfigError([Problem("clip_or_script", source, "a Clip or a Script, such as load_scripts('orders')[0]")])
+        raise ArgumentError([Problem("clip_or_script", source, "a Clip or a Script: load_scripts('orders')[0]")])
     turn = Turn((Segment(source),), text=source.text, speaker=source.speaker)
     private = source.licence == "private"
     return Script(source.file, (turn,), source.file, reference_source=source.reference_source, private=private)

@@ -26,7 +26,7 @@ from realtime_lab.analysis.stats import quantile, wilson_interval
 from realtime_lab.analysis.view import SessionView
 from realtime_lab.audio import Script
 from realtime_lab.config.paths import resolve_path
-from realtime_lab.errors import ConfigError, Problem
+from realtime_lab.errors import ArgumentError, ConfigError, Problem
 from realtime_lab.recording import Recording
 from realtime_lab.server.endpointing import FRAME_MS, EndpointRule, Track
 from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
@@ -203,7 +203,7 @@ def setting_grid(space: Mapping[str, Sequence[float]]) -> dict[str, list[float]]
         problems += [Problem(f"space.{name}", value, f"{least:g} to {most:g}") for value in wrong]
         grid[field] = [float(value) for value in values if value not in wrong]
     if problems:
-        raise ConfigError(problems)
+        raise ArgumentError(problems)
     return grid
 
 

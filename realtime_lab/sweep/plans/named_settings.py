@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from realtime_lab.config import SessionConfig
-from realtime_lab.errors import ConfigError, PlanError, Problem
+from realtime_lab.errors import ArgumentError, ConfigError, PlanError, Problem
 from realtime_lab.sweep.plans.checks import nearest_hint
 from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, axis_path
 from realtime_lab.sweep.plans.space import Built
@@ -42,7 +42,7 @@ def _matching(grid: Sequence[Built], one: object) -> list[int]:
         return [number for number, (_, config) in enumerate(grid) if config == one]
     values = getattr(one, "setting", one)
     if not isinstance(values, Mapping) or not values:
-        raise ConfigError([Problem("only", one, "swept values by name, or a configuration", code="invalid_type")])
+        raise ArgumentError([Problem("only", one, "swept values by name, or a configuration", code="invalid_type")])
     exact = [number for number, (setting, _) in enumerate(grid) if setting == dict(values)]
     if exact:
         return exact
@@ -51,7 +51,7 @@ def _matching(grid: Sequence[Built], one: object) -> list[int]:
     unknown = [path for path in given if path not in paths]
     if unknown:
         hint = nearest_hint(unknown[0], paths.values())
-        raise ConfigError([Problem("only", unknown[0], f"swept fields: {', '.join(paths.values())}", hint)])
+        raise ArgumentError([Problem("only", unknown[0], f"swept fields: {', '.join(paths.values())}", hint)])
     found = []
     for number, (setting, config) in enumerate(grid):
         try:

@@ -187,7 +187,7 @@ def test_a_sweep_of_which_nothing_came_says_so_and_ends_with_1(run, tmp_path):
         warnings.simplefilter("always")
         ended = run("sweep", plan, "--store", store, "--workers", 1, "--max-seconds", 100)
     assert ended.exit_code == 1 and "Written" not in ended.stdout
-    assert "\nrealtime-lab: no trial is complete, there is nothing to read: 1 of 1 trials failed (" in ended.stderr
+    assert "\nrealtime-lab: no trial is complete, there is nothing to read: 1 of 1 trial failed (" in ended.stderr
     assert ended.stderr.endswith(f"\nrealtime-lab: no trial is complete, so there is nothing to show of {store}\n")
 
 

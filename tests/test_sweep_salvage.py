@@ -51,7 +51,7 @@ def test_a_sound_study_comes_out_as_it_was(tmp_path, compact):
     assert frames(tmp_path / "new.sqlite") == frames(store)
     assert Study(tmp_path / "new.sqlite").recording(7) == Study(store).recording(7)
     assert store.read_bytes() == before
-    assert "60 of 60 trials are whole" in str(done)
+    assert "60 of 60 trials whole" in str(done)
 
 
 def test_each_row_that_sqlite_reads_is_found_in_the_pages(store):

@@ -430,3 +430,9 @@ def test_a_real_sweep_runs_and_resumes(tmp_path):
     assert bytes(again.plot.value).startswith(b"\x89PNG")
     again.run.click()
     assert again.wait(60) and again.running.progress.resumed == 2
+
+
+def test_what_stops_a_sweep_from_being_stored_is_shown():
+    paused = replace(progress(3), paused="the disk is <full>")
+    assert "Paused (the disk is &lt;full&gt;): it goes on by itself" in progress_html("running", paused)
+    assert "Paused" not in progress_html("running", progress(3))

@@ -7,8 +7,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from realtime_lab.analysis.choice_words import plural
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -65,7 +63,7 @@ def _table(head: str, lines: Sequence[Sequence[str]], most: int) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     left_out = len(texts) - 1 - most
-    more = [f"... and {plural(left_out, 'more setting')} in the study"] if left_out > 0 else []
+    more = [f"... and {left_out} more setting{'s' * (left_out != 1)} in the study"] if left_out > 0 else []
     return "\n".join([f"{head}:", *texts[: most + 1], *more])
 
 

@@ -27,7 +27,8 @@ def reference_of(script: Script, offset_ms: float, audio_ms: float) -> tuple[Ref
     """
     spoken = [tuple(part.shifted(offset_ms) for part in speech) for speech in _timeline(script)]
     if spoken and spoken[0] and spoken[0][0].start_ms < 0:
-        raise ArgumentError([Problem("offset_ms", offset_ms, "an offset at which no turn begins before the audio")])
+        allowed = "an offset at which no turn begins before the audio does"
+        raise ArgumentError([Problem("offset_ms", offset_ms, allowed)])
     return tuple(
         ReferenceTurn(
             index=index,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from realtime_lab import plots
 from realtime_lab.sweep import Progress, Study
-from realtime_lab.widgets.markup import figure, hint, text
+from realtime_lab.widgets.markup import figure, hint, notice, text
 from realtime_lab.widgets.running import State
 
 __all__ = ["GrowingPlot", "progress_html", "tradeoff_png"]
@@ -150,4 +150,7 @@ def progress_html(state: State, progress: Progress | None) -> str:
     ]
     share = 100 * progress.done / max(progress.total, 1)
     bar = f'<div class="rl-bar{" rl-bad" * (state == "failed")}"><div style="width:{share:.1f}%"></div></div>'
-    return f'<div class="rl-figures" data-state="{text(state)}">{"".join(shown)}</div>{bar}'
+    told = f'<div class="rl-figures" data-state="{text(state)}">{"".join(shown)}</div>{bar}'
+    if progress.paused is None:
+        return told
+    return told + notice(f"Paused ({progress.paused}): it goes on by itself when the study can be written again.")

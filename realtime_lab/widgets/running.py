@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
+from realtime_lab.analysis.choice_words import plural
 from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
 from realtime_lab.sweep import Progress, Study, SweepPlan, start_sweep
@@ -285,6 +286,6 @@ class Running:
             handle.result()  # raises what stopped it
             return "failed"
         if ended.failed:
-            self.error = f"{ended.failed:,} trials failed; Resume runs them again"
+            self.error = f"{plural(ended.failed, 'trial')} failed; Resume tries again"
         ends: dict[str, State] = {"cancelled": "cancelled", "stopped": "stopped"}
         return ends.get(ended.state, "finished")

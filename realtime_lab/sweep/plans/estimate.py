@@ -24,6 +24,7 @@ from realtime_lab.session import Mocked, Stage, Target, run_session
 from realtime_lab.sweep.plans.client_axes import client_options
 from realtime_lab.sweep.plans.costs import model_of, price_of
 from realtime_lab.sweep.plans.lengths import script_ms
+from realtime_lab.sweep.plans.trials import trials_words
 
 if TYPE_CHECKING:
     from realtime_lab.sweep.plans.plan import SweepPlan
@@ -58,11 +59,11 @@ class Estimate:
     def __str__(self) -> str:
         minutes = f"{self.audio_minutes:,.{0 if self.audio_minutes >= 10 else 1}f}"
         if not self.paid:
-            return f"{self.trials:,} trials, {minutes} minutes of audio or more, free"
+            return f"{trials_words(self.trials)}, {minutes} minutes of audio or more, free"
         cost = "cost not known" if self.usd is None else f"{self.usd:,.2f} USD"
         total = sum(self.tokens[name] for name in ("input_tokens", "output_tokens")) if self.tokens else 0
         tokens = f"{total:,} tokens, " if total else ""
-        return f"{self.trials:,} trials, {minutes} minutes of audio, {tokens}{cost} ({self.note})"
+        return f"{trials_words(self.trials)}, {minutes} minutes of audio, {tokens}{cost} ({self.note})"
 
 
 @dataclass
@@ -137,7 +138,8 @@ def _paid(plan: SweepPlan, target: Target, like: Mocked, prices: PriceTable) -> 
     share = sum(lengths[trial.script_id] for trial in trials) / sum(lengths[trial.script_id] for trial in sample)
     tokens = {name: round(value * share) for name, value in tally.tokens.items()}
     usd = None if math.isnan(tally.usd) else tally.usd * share
-    note = f"{tally.sessions} mocked sessions, answers as in the profile {like.profile.name}, prices of {prices.as_of}"
+    note = f"{tally.sessions} mocked session{'s' * (tally.sessions != 1)}"
+    note += f", answers as in the profile {like.profile.name}, prices of {prices.as_of}"
     if usd is None:
         note = f"no price of {_unpriced(trials, target, prices)} is known; {note}"
     return Estimate(len(trials), tally.audio_s * share / 60.0, tokens, usd, True, note)
@@ -194,6 +196,7 @@ def _usd(rows: Any, trial: Trial, target: Target, prices: PriceTable) -> float:
 def _unpriced(trials: Sequence[Trial], target: Target, prices: PriceTable) -> str:
     for trial in trials:
         if price_of(prices, trial.config, target) is None:
-            return f"model {model_of(trial.config, target)!r:.80}"
+            model = model_of(trial.config, target)
+            return "a session without a model" if model is None else f"model {model!r:.80}"
     names = {str(trial.config.get("audio.input.transcription.model")) for trial in trials}
     return f"transcription model {', '.join(sorted(names - {*prices.transcription, 'None'}))!r:.80}"

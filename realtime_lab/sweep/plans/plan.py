@@ -32,7 +32,7 @@ from realtime_lab.sweep.plans.estimate import Estimate, estimate_plan
 from realtime_lab.sweep.plans.named_settings import choose
 from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.plans.space import SpaceShape, build_settings, checked_shape
-from realtime_lab.sweep.plans.trials import Setting, Trial, digest, ordered_trials
+from realtime_lab.sweep.plans.trials import Setting, Trial, digest, ordered_trials, trials_words
 
 if TYPE_CHECKING:
     from realtime_lab.analysis.cost import PriceTable
@@ -322,7 +322,7 @@ class SweepPlan:
             yield " and ".join(target.name for target in self.answering)
         if self.metrics != "all":
             yield "turn detection alone"
-        yield f"{self._n_trials:,} trials"
+        yield trials_words(self._n_trials)
 
     def _repr_html_(self) -> str:
         rows = [(name, ", ".join(map(str, values))) for name, values in self.space.items()]
@@ -330,7 +330,7 @@ class SweepPlan:
             ("scripts", ", ".join(script.id for script in self.scripts)),
             ("conditions", ", ".join(condition.name for condition in self.conditions)),
             ("repeats, seed", f"{self.repeats}, {self.seed}"),
-            ("in all", f"{self._n_trials:,} trials"),
+            ("in all", trials_words(self._n_trials)),
         ]
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"

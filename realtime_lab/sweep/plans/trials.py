@@ -23,7 +23,7 @@ from realtime_lab.session import Live, Replay, Target
 from realtime_lab.sweep.plans.client_axes import client_options
 from realtime_lab.sweep.plans.records import plain_value, target_to_record
 
-__all__ = ["Setting", "Trial", "digest", "lack", "ordered_trials"]
+__all__ = ["Setting", "Trial", "digest", "lack", "ordered_trials", "trials_words"]
 
 Setting = Mapping[str, Any]
 """Swept values by the names of their axes."""
@@ -127,3 +127,8 @@ def lack(target: Target, config: SessionConfig) -> str | None:
 def digest(value: object) -> str:
     """16 hex digits of a plain value."""
     return hashlib.sha256(canonical_text(value).encode()).hexdigest()[:16]
+
+
+def trials_words(count: int) -> str:
+    """How many trials: `1 trial`, `2,000 trials`."""
+    return f"{count:,} trial{'s' * (count != 1)}"

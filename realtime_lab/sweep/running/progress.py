@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from realtime_lab.sweep.plans.trials import trials_words
+
 __all__ = ["Progress", "ProgressDisplay", "ProgressMeter"]
 
 _RATE_OVER_S = 15.0
@@ -53,7 +55,7 @@ class Progress:
         return (self.total - self.done) / self.rate_per_s if self.rate_per_s and self.steady else None
 
     def __str__(self) -> str:
-        parts = [f"{self.done:,} of {self.total:,} trials"]
+        parts = [f"{self.done:,} of {trials_words(self.total)}"]
         if self.failed:
             kinds = ", ".join(f"{count:,} × {kind}" for kind, count in list(self.failures.items())[:_KINDS_SHOWN])
             parts.append(f"{self.failed:,} failed" + (f" ({kinds})" if kinds else ""))

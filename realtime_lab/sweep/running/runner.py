@@ -16,6 +16,7 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem
 from realtime_lab.session import Target
 from realtime_lab.sweep.plans.plan import Setting, SweepPlan
+from realtime_lab.sweep.plans.trials import trials_words
 from realtime_lab.sweep.running.asked import RunRequest, checked_request
 from realtime_lab.sweep.running.dispatch import Dispatcher
 from realtime_lab.sweep.running.progress import Progress, ProgressDisplay
@@ -217,21 +218,21 @@ def _in_one_line(interrupt: KeyboardInterrupt, line: str) -> None:
 def _left_over(dispatcher: Dispatcher, completed: bool) -> Iterator[str]:
     """What was not run and what failed, a line each; that nothing at all is `completed`, where it is not."""
     request = dispatcher.request
-    total, failed = len(request.trials), sum(dispatcher.failures.values())
+    all_trials, failed = trials_words(len(request.trials)), sum(dispatcher.failures.values())
     if dispatcher.left_out:
         yield (
-            f"{dispatcher.left_out} of {total} trials were left out, because the cap would not cover them "
+            f"{dispatcher.left_out} of {all_trials} were left out, because the cap would not cover them "
             f"({request.budget}): they are planned in trials_df(), and the same call with more runs them"
         )
     if dispatcher.unsent:
         yield (
-            f"{dispatcher.unsent} of {total} trials were left out: {request.limits.words(dispatcher.sent)} was "
+            f"{dispatcher.unsent} of {all_trials} were left out: {request.limits.words(dispatcher.sent)} was "
             "reached; the same call goes on from there"
         )
     if failed:
         reasons = "; ".join(f"{count} × {text[:200]}" for text, count in dispatcher.failures.most_common(3))
         nothing = "" if completed else "no trial is complete, there is nothing to read: "
         yield (
-            f"{nothing}{failed} of {total} trials failed ({reasons}); trials_df() has each, and the same call runs "
+            f"{nothing}{failed} of {all_trials} failed ({reasons}); trials_df() has each, and the same call runs "
             "them again"
         )

@@ -195,8 +195,9 @@ def _prices(
         elif max_usd is None and max_seconds is not None:
             return None
         else:
-            hint = f"{trial.target} costs money: cap it by time, such as max_seconds=600, or give prices="
-            raise PlanError([Problem("model", model, "a model whose price is known, for max_usd", hint)])
+            known = ", ".join(prices.models) or "none is known"
+            hint = f"cap {trial.target} by the audio that is sent instead, such as max_seconds=600, or give prices="
+            raise PlanError([Problem("model", model, f"for max_usd, a model whose price is known: {known}", hint)])
     if max_usd is None:
         names = " and ".join(paid)
         raise PlanError([Problem("max_usd", None, f"an amount in USD: {names} costs money", "such as max_usd=3")])

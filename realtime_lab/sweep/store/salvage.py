@@ -25,6 +25,7 @@ from realtime_lab.errors import ConfigError, RealtimeLabError, StudyDamagedError
 from realtime_lab.recording import recording_from_bytes
 from realtime_lab.recording.files import MAX_RECORDING_BYTES
 from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.trials import trials_words
 from realtime_lab.sweep.store import tables
 from realtime_lab.sweep.store.content import plan_from_record, study_content
 from realtime_lab.sweep.store.pages import rows_in_pages, with_log
@@ -61,8 +62,8 @@ class Salvaged:
     def __str__(self) -> str:
         again = f" ({self.recomputed:,} computed again from their recordings)" if self.recomputed else ""
         return (
-            f"{self.complete:,} of {self.trials:,} trials are whole{again}, {self.lost:,} were lost and are planned "
-            f"again: {self.path}"
+            f"{self.complete:,} of {trials_words(self.trials)} whole{again}, {self.lost:,} lost and planned again: "
+            f"{self.path}"
         )
 
 

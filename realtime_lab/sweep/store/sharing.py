@@ -91,7 +91,9 @@ def _audio_files(path: Path, clips: Sequence[dict[str, Any]]) -> Iterator[tuple[
         else:
             wrong.append(f"{clip['file']} (SHA-256 {clip['sha256']})")
     if wrong:
-        raise StudyError(f"the audio of {path} is missing or has changed: {', '.join(wrong)}", path)
+        raise StudyError(
+            f"the audio of {path} is missing or has changed: {', '.join(wrong)}; leave out audio=True", path
+        )
 
 
 def _write_copy(reader: StudyReader, out: Path, plan: Any, files: Sequence[tuple[str, bytes]]) -> None:
@@ -138,7 +140,9 @@ def audio_here(path: Path, clips: Sequence[dict[str, Any]], folders: Sequence[Pa
                 clip["path"] = str(found)
     if missing:
         raise ScriptError(
-            f"audio of {path} is not on this machine: {', '.join(missing)}; name a folder that has it", path
+            f"audio of {path} is not on this machine: {', '.join(missing)}; name a folder that has it (--audio "
+            "FOLDER, or plan_here(folder)), or ask for a copy of the study with its sound (export(..., audio=True))",
+            path,
         )
 
 

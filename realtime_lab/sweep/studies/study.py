@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from realtime_lab.analysis.choice_where import USUAL
 from realtime_lab.errors import StudyError
 from realtime_lab.sweep.studies.study_file import StudyFile
 from realtime_lab.sweep.studies.view import lack_html, study_html
@@ -170,7 +169,7 @@ class Study:
     def best(
         self,
         minimize: str = "response_latency_ms_p50",
-        where: str | None = USUAL,
+        where: str | None = "usual",
         *,
         condition: str | None = None,
         seed: int = 0,

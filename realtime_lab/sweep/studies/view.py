@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 
 from realtime_lab.errors import StudyError
+from realtime_lab.sweep.plans.trials import trials_words
 
 __all__ = ["lack_html", "study_html"]
 
@@ -17,8 +18,8 @@ def study_html(name: str, states: Mapping[str, int]) -> str:
         for state, count in states.items()
     )
     return (
-        f"<details open class='rl-study'><summary>Study {html.escape(name)}: {sum(states.values()):,} trials</summary>"
-        f"<table>{cells}</table></details>"
+        f"<details open class='rl-study'><summary>Study {html.escape(name)}: {trials_words(sum(states.values()))}"
+        f"</summary><table>{cells}</table></details>"
     )
 
 

@@ -99,6 +99,29 @@ def test_the_command_runs_a_colleagues_plan_here(study, calls, tmp_path):
     assert both.exit_code == 3 and "either a plan file or --like" in both.stderr
 
 
+def test_a_strangers_study_sends_no_key_unasked_and_calls_no_paid_service_free(tmp_path):
+    """A target in a file names any variable and any address; run as it stands, it would send the one to the other."""
+    plan = SweepPlan(BASE, SPACE, load_scripts("orders")[:1])
+    run_sweep(plan, store=tmp_path / "s.sqlite", workers=0, progress=False, run=sweep_fakes.instant)
+    shared = Study(tmp_path / "s.sqlite").export(tmp_path / "share.sqlite")
+
+    def retarget(url):
+        told = {"kind": "live", "live": {"url": url, "api_key_env": "AWS_SECRET", "headers": {}, "paid": False}}
+        with database(shared) as db:
+            db.execute("UPDATE meta SET value = ? WHERE name = 'target'", (json.dumps(told),))
+
+    retarget("https://evil.invalid/v1")
+    words = ["sweep", "--like", str(shared), "--store", str(tmp_path / "mine.sqlite")]
+    refused = CliRunner().invoke(app, [*words, "--key-to", "https://evil.invalid"])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (3, 1)
+    assert "the key in AWS_SECRET sent to 'https://evil.invalid/v1'" in refused.stderr
+    asked = CliRunner().invoke(app, [*words, "--key-to", "https://evil.invalid/v1"])
+    assert asked.exit_code == 3 and "AWS_SECRET" in asked.stderr and "is set" in asked.stderr
+    assert not Study(shared).plan.target.paid
+    retarget("https://api.openai.com/v1")
+    assert Study(shared).plan.target.paid
+
+
 def test_a_study_of_shipped_speech_needs_no_audio(tmp_path):
     plan = SweepPlan(BASE, SPACE, load_scripts("orders")[:1])
     study = run_sweep(plan, store=tmp_path / "s.sqlite", workers=0, progress=False, run=sweep_fakes.instant)

@@ -24,7 +24,6 @@ from realtime_lab.errors import (
 )
 from realtime_lab.session import mocked
 from realtime_lab.sweep import Study
-from realtime_lab.sweep.store import schema
 from realtime_lab.sweep.store.content import study_content
 from realtime_lab.sweep.store.reader import reading
 from realtime_lab.sweep.store.writer import StudyWriter
@@ -160,26 +159,6 @@ def test_compaction_leaves_a_damaged_batch_for_the_reader_to_name(store):
     assert len(Study(store).turns_df()) == 4
 
 
-def test_a_study_of_the_version_before_is_read_as_ever_and_marked_anew_when_it_is_gone_on_with(store, tmp_path):
-    numbers = list(range(4))
-    older, newer = filled(store, numbers), filled(tmp_path / "new.sqlite", numbers)
-    with database(older) as db:
-        for number, data in db.execute("SELECT id, data FROM batches").fetchall():
-            raw = pa.Codec("zstd").decompress(data[8:], decompressed_size=int.from_bytes(data[:8], "little"))
-            sink, table = pa.BufferOutputStream(), pa.ipc.open_stream(raw).read_all()
-            with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-                stream.write_table(table)
-            again = sink.getvalue().to_pybytes()
-            told = again, hashlib.sha256(again).hexdigest(), number
-            db.execute("UPDATE batches SET data = ?, sha256 = ? WHERE id = ?", told)
-        db.execute("PRAGMA user_version = 2")
-    assert Study.open(older).turns_df().to_csv() == Study(newer).turns_df().to_csv()
-    filled(older, [4])
-    with database(older) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA_VERSION,)
-    assert Study(older).turns_df().to_csv() == Study(filled(newer, [4])).turns_df().to_csv()
-
-
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -197,6 +176,64 @@ def test_a_batch_with_a_right_checksum_and_wrong_bytes_is_named(store, data, sai
     with pytest.raises(StudyDamagedError, match=said) as caught:
         Study(store).trials_df()
     assert "\n" not in str(caught.value)
+
+
+def _packed(table, compression=None):
+    """A batch as a stranger may write it."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as stream:
+        stream.write_table(table)
+    data = sink.getvalue()
+    return data.size.to_bytes(8, "little") + pa.Codec("zstd").compress(data, asbytes=True)
+
+
+def _rows(count, **columns):
+    """A table of turns with a right trial and attempt in every row."""
+    own = pa.array([0] * count, pa.int32()), pa.array([1] * count, pa.int32())
+    return pa.table({"trial_number": own[0], "attempt": own[1], **columns})
+
+
+def _bombs():
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 600, pa.int32()), pa.array(["x" * 1_000_000]))
+    yield "rows", _packed(_rows((1 << 20) + 1)), "it has 1,048,577 rows"
+    yield "recurring text", _packed(_rows(600, transcript=text)), "texts too long to be written out"
+    yield "columns packed one by one", _packed(_rows(9), "zstd"), "its columns are packed one by one"
+    yield "recurring text packed", _packed(_rows(600, transcript=text), "zstd"), "its columns are packed one by one"
+
+
+@pytest.mark.parametrize(("data", "said"), [pytest.param(*rest, id=name) for name, *rest in _bombs()])
+def test_a_batch_that_would_fill_the_memory_is_refused(store, data, said):
+    """S5: a few kilobytes that become a thousand times as much once read, text for text or column for column."""
+    assert len(data) < 10_000
+    filled(store, [0, 1], compact=False)
+    with database(store) as db:
+        told = data, hashlib.sha256(data).hexdigest()
+        db.execute("UPDATE batches SET data = ?, sha256 = ? WHERE kind = 'turns'", told)
+    with pytest.raises(StudyDamagedError, match=said):
+        Study(store).turns_df()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("key", b"\xff\xfe", "in key"),
+        ("attempt", "", "in attempt"),
+        ("tainted", b"\0" * 100, "in tainted"),
+        ("error", b"<b>", "in error"),
+        ("seed", 1.5, "in seed"),
+        ("setting", 99, "Index"),
+        ("setting", -1, "Index"),
+    ],
+)
+def test_trials_that_hold_what_no_sweep_writes_are_named_whatever_is_asked(store, column, value, said):
+    """SQLite keeps bytes where text is declared, and text where numbers are."""
+    filled(store, [0, 1])
+    with database(store) as db:
+        db.execute(f"UPDATE trials SET {column} = ? WHERE trial = 0", (value,))
+    for ask in (Study.trials_df, Study.turns_df, Study.summary, lambda study: study.events_df(1)):
+        with pytest.raises(StudyDamagedError, match=said) as caught:
+            ask(Study(store))
+        assert "\n" not in str(caught.value)
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(store):

@@ -192,7 +192,7 @@ HOSTILE = [
     ("UPDATE meta SET value = '[]' WHERE name = 'settings'", "turns", "is damaged"),
     ("UPDATE meta SET value = '7' WHERE name = 'axes'", "turns", "cannot be read"),
     ("DELETE FROM meta WHERE name = 'axes'", "turns", "axes is missing"),
-    ("UPDATE trials SET setting = 'x' WHERE trial = 3", "turns", "text where numbers belong"),
+    ("UPDATE trials SET setting = 'x' WHERE trial = 3", "turns", "what does not belong there"),
     ("UPDATE trials SET setting = 99 WHERE trial = 3", "turns", "is damaged"),
     ("UPDATE trials SET setting = -1 WHERE trial = 3", "turns", "is damaged"),
     ("UPDATE trials SET trial = 1000 WHERE trial = 31", "turns", "not numbered"),

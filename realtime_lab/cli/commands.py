@@ -135,6 +135,7 @@ def sweep(
     plan: Annotated[Path | None, typer.Argument(help="The plan, a TOML file.")] = None,
     like: Annotated[Path | None, typer.Option(help="A study whose plan to run instead, such as a colleague's.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(help="With --like: folder to look for its audio in.")] = None,
+    key_to: Annotated[list[str] | None, typer.Option(help="With --like: address its key may be sent to.")] = None,
     workers: Workers = None,
     max_usd: Annotated[float | None, typer.Option(help="What may be spent; a paid target needs it.")] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Trials to run now; the rest stay planned.")] = None,
@@ -148,7 +149,7 @@ def sweep(
     with _plain_ends():
         from realtime_lab.report.method import otherwise_than_asked
 
-        loaded = _plan_of(plan, like, audio or [])
+        loaded = _plan_of(plan, like, audio or [], key_to or [])
         typer.echo(str(loaded.estimate()))
         limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
         study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
@@ -396,15 +397,18 @@ def _sweep(plan: SweepPlan, store: Path, workers: int | None, **how: Any) -> Stu
     return run_sweep(second, store=confirming_store(store), workers=workers, **how | limits)
 
 
-def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path]) -> SweepPlan:
+def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path], key_to: Sequence[str]) -> SweepPlan:
     from realtime_lab.sweep import Study, SweepPlan
+    from realtime_lab.sweep.plans.keys import check_keys
 
     if (plan is None) == (like is None):
         raise RealtimeLabError("name either a plan file or --like STUDY")
     if plan is not None:
         return SweepPlan.load(plan)
     assert like is not None
-    return Study.open(like).plan_here(*audio)
+    found = Study.open(like).plan_here(*audio)
+    check_keys(found, like, key_to)
+    return found
 
 
 def _save_tradeoff(study: Study, path: Path) -> None:

@@ -288,7 +288,6 @@ def live(
     Raises:
         ConfigError: If one of these cannot be used.
     """
-    host = "" if _url_problems(url, None) else "." + (urlsplit(url).hostname or "")
     return Live(
         url,
         api_key_env,
@@ -296,11 +295,17 @@ def live(
         tuple(sorted((headers or {}).items())),
         dialect,
         confirms=confirms,
-        paid=host.endswith(_PAID_HOSTS) if paid is None else paid,
+        paid=known_to_cost(url) if paid is None else paid,
         sessions=sessions,
         stall_s=stall_s,
         client_secrets=client_secrets,
     )
+
+
+def known_to_cost(url: str) -> bool:
+    """Whether an address is that of a service that is known to cost money."""
+    host = "" if _url_problems(url, None) else "." + (urlsplit(url).hostname or "")
+    return host.endswith(_PAID_HOSTS)
 
 
 def openai(

@@ -22,6 +22,7 @@ from realtime_lab.server.hearing import SIMULATED
 from realtime_lab.server.plugged import Plugged
 from realtime_lab.server.profile import PROFILES, Profile
 from realtime_lab.session import TARGETS, Live, Mocked, Replay, Target
+from realtime_lab.session.targets import known_to_cost
 from realtime_lab.sweep.plans.confirm import Confirm
 
 __all__ = [
@@ -66,6 +67,8 @@ def target_from_record(record: Mapping[str, Any]) -> Target:
     Raises:
         ValueError: If it describes none.
     """
+    if not isinstance(record, Mapping):
+        raise ValueError("a target that is no object")
     if record.get("kind") == Live.kind:
         return _live(record.get("live"))
     if record.get("kind") == Replay.kind:
@@ -109,6 +112,8 @@ def targets_from_record(record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: If it describes none.
     """
+    if not isinstance(record, Mapping):
+        raise ValueError("a target that is no object")
     if record.get("kind") != _SEVERAL:
         return {"target": target_from_record(record)}
     told = record.get("targets")
@@ -136,7 +141,9 @@ def _live(told: object) -> Live:
     if not isinstance(told, dict) or not isinstance(told.get("headers"), dict):
         raise ValueError("a live target without its fields")
     try:
-        return msgspec.convert({**told, "headers": list(told["headers"].items())}, Live)
+        target = msgspec.convert({**told, "headers": list(told["headers"].items())}, Live)
+        # A file does not say that a paid service is free.
+        return dataclasses.replace(target, paid=target.paid or known_to_cost(target.url))
     except (msgspec.ValidationError, ConfigError) as error:
         raise ValueError(str(error)) from None
 

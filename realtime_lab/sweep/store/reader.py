@@ -39,7 +39,13 @@ AGAIN = "again"
 _TRIAL_COLUMNS = (
     "trial, key, block, setting, script, condition, repeat, seed, target, state, attempt, tainted, effective, error"
 )
-_INTEGERS = ("trial", "block", "setting", "repeat", "seed")
+_TYPES: dict[str, frozenset[type]] = {
+    **dict.fromkeys(("trial", "block", "setting", "repeat", "seed"), frozenset([int])),
+    **dict.fromkeys(("key", "script", "condition", "target", "state"), frozenset([str])),
+    **dict.fromkeys(("attempt", "tainted"), frozenset([int, type(None)])),
+    **dict.fromkeys(("effective", "error"), frozenset([str, type(None)])),
+}
+"""SQLite keeps whatever it is given, whatever a column is declared as."""
 
 
 @contextmanager
@@ -93,8 +99,9 @@ class StudyReader:
         names = _TRIAL_COLUMNS.split(", ")
         rows = self._db.execute(f"SELECT {_TRIAL_COLUMNS} FROM trials ORDER BY trial").fetchall()
         columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
-        if any(set(map(type, columns[name])) - {int} for name in _INTEGERS):
-            raise self._damaged("its trials hold text where numbers belong")
+        wrong = [name for name, allowed in _TYPES.items() if set(map(type, columns[name])) - allowed]
+        if wrong:
+            raise self._damaged(f"its trials hold what does not belong there in {', '.join(wrong)}")
         if columns["trial"] != list(range(len(rows))):
             raise self._damaged("its trials are not numbered one after another")
         if not is_locked(self.path):  # their writer is gone
@@ -135,7 +142,7 @@ class StudyReader:
         for number, sha256, data in self._db.execute(query, (kind,)):
             try:
                 parts.append(tables.from_bytes(kind, data, sha256))
-            except (ValueError, TypeError, OSError) as error:
+            except (ValueError, TypeError) as error:
                 raise self._damaged(f"batch {number} ({kind}): {error}") from None
         return tables.join(parts) if parts else tables.empty_table(kind)
 

@@ -8,6 +8,7 @@ for. pyarrow is imported here and nowhere else in the sweep; workers never impor
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,9 +43,9 @@ _THREADS_FROM_BYTES = 1 << 20
 """Below this a batch is read by the calling thread: handing it over takes longer than the work."""
 QUICK, HARD = 1, 7
 """zstd levels: for a batch while its sweep waits, and for what is merged when a study is closed."""
-_STREAM = b"\xff\xff\xff\xff"
-"""How an Arrow IPC stream begins."""
-_MOST_BYTES = 1 << 31
+_MOST_BYTES = 1 << 28
+"""What one batch may unpack to, and its recurring texts written out; merged ones have a sixteenth of it."""
+_MOST_ROWS = 1 << 20
 CONVERSION_ERRORS = (ValueError, TypeError, OverflowError)
 """What `table_of` raises for a value that is not of its column's type."""
 
@@ -113,9 +114,7 @@ def _packed(stream: pa.Buffer, level: int) -> bytes:
 
 
 def _unpacked(data: bytes) -> Any:
-    """The stream in what `_packed` gave; a stream that is compressed column by column is one already."""
-    if data[:4] == _STREAM:
-        return data
+    """The stream in what `_packed` gave."""
     size = int.from_bytes(data[:8], "little")
     if size > _MOST_BYTES:
         raise ValueError(f"it claims to unpack to {size:,} bytes, and {_MOST_BYTES:,} are allowed")
@@ -133,9 +132,21 @@ def from_bytes(kind: str, data: bytes, sha256: str) -> pa.Table:
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("its bytes do not match their checksum")
+    try:
+        return _table(kind, data)
+    except (pa.ArrowException, OSError, TypeError, MemoryError, struct.error, IndexError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _table(kind: str, data: bytes) -> pa.Table:
     options = pa.ipc.IpcReadOptions(use_threads=len(data) >= _THREADS_FROM_BYTES)
-    stored = pa.ipc.open_stream(_unpacked(data), options=options).read_all()
+    stream = _unpacked(data)
+    if any(_is_packed(message) for message in pa.ipc.MessageReader.open_stream(stream)):
+        raise ValueError("its columns are packed one by one, so that nobody knows what they unpack to")
+    stored = pa.ipc.open_stream(stream, options=options).read_all()
     stored.validate(full=True)
+    if stored.num_rows > _MOST_ROWS or sum(map(_text_bytes, stored.columns)) > _MOST_BYTES:
+        raise ValueError(f"it has {stored.num_rows:,} rows, or texts too long to be written out")
     schema, names = _SCHEMAS[kind], stored.schema.names
     if names[:2] != schema.names[:2] or len(set(names)) < len(names):
         raise ValueError(f"it does not hold {kind}")
@@ -153,6 +164,41 @@ def _lean(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column as it is stored: texts that recur stand once, and rows name them by number."""
     recurs = pa.types.is_string(column.type) and pc.count_distinct(column).as_py() * _RECURS <= len(column)
     return column.dictionary_encode() if recurs else column
+
+
+_DICTIONARY, _RECORDS = 2, 3
+
+
+def _is_packed(message: pa.Message) -> bool:
+    """Whether the columns of a message are compressed one by one (`compression` of Message.fbs in Arrow's format)."""
+    data = message.metadata.to_pybytes()
+    (root,) = struct.unpack_from("<I", data)
+    kind, header = _slot(data, root, 1), _slot(data, root, 2)
+    if not kind or not header or data[kind] not in (_DICTIONARY, _RECORDS):
+        return False
+    records = header + struct.unpack_from("<I", data, header)[0]
+    if data[kind] == _DICTIONARY:
+        inner = _slot(data, records, 1)
+        records = inner + struct.unpack_from("<I", data, inner)[0]
+    return bool(_slot(data, records, 3))
+
+
+def _slot(data: bytes, table: int, number: int) -> int:
+    """Where a field of a flatbuffers table stands; 0 when it is left out."""
+    places = table - struct.unpack_from("<i", data, table)[0]
+    at = 4 + 2 * number
+    if at >= struct.unpack_from("<H", data, places)[0]:
+        return 0
+    (offset,) = struct.unpack_from("<H", data, places + at)
+    return table + offset if offset else 0
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """What the texts of a column take once each row has its own."""
+    if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
+        return 0
+    parts = (pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() for chunk in column.chunks)
+    return sum(part or 0 for part in parts)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -67,6 +67,8 @@ class Study:
     def plan_here(self, *folders: str | Path) -> SweepPlan:
         """The plan, its audio found on this machine: where it was, in the study itself, or by hash in `folders`.
 
+        Its targets are what the file says: look at `plan.target` before a key goes where a stranger's study sends it.
+
         Args:
             *folders: Where to look for audio, with everything below.
 
@@ -146,7 +148,8 @@ class Study:
         from realtime_lab.sweep.studies.frames import with_keys
 
         number, keys = self._file.keys_of(trial)
-        return with_keys(events_df(self.recording(number)), number, *keys)
+        frame = events_df(self.recording(number))
+        return self._file.sound(lambda: with_keys(frame, number, *keys))
 
     def summary(self, by: str | Iterable[str] | None = None, prices: PriceTable | None = None) -> pd.DataFrame:
         """Counts, rates with intervals and latency quantiles with intervals, one row per group.

@@ -47,7 +47,7 @@ class StudyFile:
         from realtime_lab.sweep.store.content import plan_from_record
 
         record, target = self._plan_record()
-        return self._sound(lambda: plan_from_record(record, target))
+        return self.sound(lambda: plan_from_record(record, target))
 
     def plan_here(self, folders: Sequence[Path]) -> SweepPlan:
         """The plan, its audio found on this machine.
@@ -60,10 +60,10 @@ class StudyFile:
         from realtime_lab.sweep.store.sharing import audio_here
 
         record, target = self._plan_record()
-        self._sound(lambda: plan_from_record(record, target))
+        self.sound(lambda: plan_from_record(record, target))
         own = [clip for clip in record["scripts"]["clips"] if clip.get("path") is not None]
         audio_here(self.path, own, folders, cache_folder() / "audio")
-        return self._sound(lambda: plan_from_record(record, target))
+        return self.sound(lambda: plan_from_record(record, target))
 
     def frames(self, make: Callable[[StudyFrames], T], prices: PriceTable | None = None, now: bool = False) -> T:
         """What `make` makes of the study's frames.
@@ -76,8 +76,8 @@ class StudyFile:
         from realtime_lab.sweep.studies.study_frames import StudyFrames, read_keys
 
         with reading(self.path) as reader:
-            keys = self._sound(lambda: read_keys(reader)) if now else self._keys(reader)
-            return self._sound(lambda: make(StudyFrames(reader, keys, prices)))
+            keys = self.sound(lambda: read_keys(reader)) if now else self._keys(reader)
+            return self.sound(lambda: make(StudyFrames(reader, keys, prices)))
 
     def keys_of(self, trial: Any) -> tuple[int, Keys]:
         """A trial's number, and the keys and settings of all of them.
@@ -132,15 +132,15 @@ class StudyFile:
 
         version = reader.version()
         if self._known is None or self._known[0] != version:
-            self._known = version, self._sound(lambda: read_keys(reader))
+            self._known = version, self.sound(lambda: read_keys(reader))
         return self._known[1]
 
-    def _sound(self, read: Callable[[], T]) -> T:
+    def sound(self, read: Callable[[], T]) -> T:
         """What `read` makes of the file's content, a hostile or damaged one being named as such."""
         try:
             return read()
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
-            raise StudyDamagedError(f"{self.path} is damaged: {error}", self.path) from None
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+            raise StudyDamagedError(f"{self.path} is damaged: {' '.join(str(error).split())}", self.path) from None
 
     def _number(self, trial: Any, keys: Sequence[str]) -> int:
         name = getattr(trial, "key", trial)

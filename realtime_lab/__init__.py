@@ -25,6 +25,41 @@ rl.report(study, "report.html")                              # report: one file 
 ```
 
 Names are looked up when first used, so that importing this package stays light.
+
+Where things live: one setting and one event on their way from who asks to a plot, passing each room once.
+
+```text
+silence_duration_ms
+  config.parts.ServerVad                         what it is: type, bounds, default, meaning
+  sweep.plans.space.build_settings               its values become settings, each with a checked configuration
+  sweep.plans.trials.ordered_trials              settings x scripts x conditions x repeats, in a drawn order
+  sweep.running.asked.RunRequest                 what one run asks for; a trial becomes a task
+  sweep.workers.worker.run_trial                 the task, in a worker process
+  session.virtual.run_virtual                    one session on the virtual clock; session.live_run over a socket
+  server.settings.Settings                       session.update merged and checked, read as a rule
+  server.turn_detection.TurnTaking               the rule decides where a turn ends: audio_end_ms
+  recording.events.Recording                     all that was said, with its times: the truth from here on
+  analysis.asked.what_was_asked                  the silence inside audio_end_ms
+  analysis.endpointing.take_turns                what the server made of each turn: cut, merged, closed when
+  analysis.turns.turn_row                        a row: endpoint_delay_ms, response_latency_ms and the rest
+  sweep.store.writer.StudyWriter                 rows into the study, acknowledged batch by batch
+  sweep.studies.frames.rows_frame                rows out of it, the setting joined as a column
+  analysis.summary.summary                       one row per setting, with intervals
+  plots.tradeoff_data.tradeoff_info              what the plot shows; plots.tradeoff_axes draws it
+
+conversation.item.input_audio_transcription.completed
+  protocol.events.TranscriptionCompleted         what it carries; protocol.codec reads and writes it
+  server.transcribing.Transcribing               a committed span, recognised and sent when it is due
+  session.caller.Caller                          who waits for it; a live one comes by session.live_session
+  recording.events.Recording                     where it is kept as it came
+  analysis.facts.gather_facts                    transcript, tokens, usage and time, by item
+  analysis.transcription.transcription_columns   a turn's transcript and errors against its reference
+  analysis.rows.session_rows                     those columns, and a row per token
+  sweep.store.writer.StudyWriter                 into the study
+  sweep.studies.frames.rows_frame                out of it
+  analysis.words.words_frame                     tokens into words, right or wrong
+  plots.confidence_data.reliability_info         confidence against truth; plots.recognition_data: error rates
+```
 """
 
 from __future__ import annotations

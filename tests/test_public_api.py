@@ -73,6 +73,13 @@ def test_the_docstring_uses_public_names_only():
     assert {"load_scripts", "SessionConfig", "run_session", "SweepPlan", "run_sweep", "plots"} <= used
 
 
+def test_the_docstring_walks_through_rooms_that_are_there():
+    stops = re.findall(r"^  (\w+(?:\.\w+)+)\.(\w+) ", rl.__doc__, re.M)
+    assert len(stops) > 20
+    for module, name in stops:
+        assert hasattr(import_module(f"realtime_lab.{module}"), name), (module, name)
+
+
 def test_importing_the_package_loads_nothing_heavy():
     assert not _loaded_by("import realtime_lab") & (HEAVY | {"asyncio", "numpy", "pydantic", "msgspec"})
 

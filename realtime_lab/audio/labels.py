@@ -12,13 +12,13 @@ from pathlib import Path
 
 from realtime_lab.audio.labels_formats import Label, format_labels, parse_labels
 from realtime_lab.audio.script import Script
+from realtime_lab.audio.text_files import read_text
 from realtime_lab.errors import ScriptError
 
 __all__ = ["Label", "checked_labels", "labels_of", "load_labels", "save_labels"]
 
 _SUFFIXES = (".txt", ".csv", ".rttm")
 _MARK = ".labels"
-_MAX_BYTES = 16_000_000
 
 
 def load_labels(path: str | Path) -> tuple[Label, ...]:
@@ -48,7 +48,7 @@ def load_labels(path: str | Path) -> tuple[Label, ...]:
     if suffix not in _SUFFIXES:
         raise ScriptError(f"{path}: labels are {', '.join(_SUFFIXES)} files (Audacity, CSV, RTTM)", path)
     try:
-        labels = parse_labels(_text(path), suffix)
+        labels = parse_labels(read_text(path), suffix)
     except ValueError as error:
         raise ScriptError(f"{path}: {error}", path) from None
     if not labels:
@@ -69,17 +69,6 @@ def checked_labels(labels: Sequence[Label]) -> tuple[Label, ...]:
         return parse_labels(format_labels(labels, ".csv"), ".csv")
     except ValueError as error:
         raise ScriptError(f"labels: {error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ScriptError(f"{path}: larger than {_MAX_BYTES} bytes", path)
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ScriptError(f"{path}: cannot be read: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"{path}: not a text in UTF-8: {error.reason}", path) from None
 
 
 def save_labels(scripts: Script | Sequence[Script], path: str | Path) -> Path:

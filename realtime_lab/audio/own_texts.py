@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from realtime_lab.audio.text_files import read_text
 from realtime_lab.errors import ScriptError
 
 __all__ = ["Texts", "read_texts", "texts_of_turns"]
@@ -20,7 +21,6 @@ __all__ = ["Texts", "read_texts", "texts_of_turns"]
 Texts = Mapping[str, tuple[str, ...]]
 """Lines of text by the recording's name, with or without suffix."""
 
-_MAX_BYTES = 16_000_000
 _TABLE = "transcripts.csv"
 _LABEL_LINE = re.compile(r"-?\d+(?:\.\d+)?\t-?\d+(?:\.\d+)?(?:\t.*)?", re.ASCII)
 
@@ -48,29 +48,18 @@ def read_texts(files: Sequence[Path], table: str | Path | None) -> Texts:
     for file in files:
         beside = file.with_suffix(".txt")
         if file.name not in found and file.stem not in found and beside.is_file():
-            lines = tuple(line for line in map(_clean, _read(beside).split("\n")) if line)
+            lines = tuple(line for line in map(_clean, read_text(beside).split("\n")) if line)
             if lines and not _LABEL_LINE.fullmatch(_first_line(beside)):
                 found[file.name] = lines
     return found
 
 
 def _first_line(path: Path) -> str:
-    return next((line.strip("\r") for line in _read(path).split("\n") if line.strip()), "")
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ScriptError(f"{path}: larger than {_MAX_BYTES} bytes", path)
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ScriptError(f"{path}: cannot be read: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"{path}: not a text in UTF-8: {error.reason}", path) from None
+    return next((line.strip("\r") for line in read_text(path).split("\n") if line.strip()), "")
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
-    reader = csv.DictReader(io.StringIO(_read(path), newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     found: dict[str, tuple[str, ...]] = {}
     try:
         missing = [name for name in ("file", "text") if name not in (reader.fieldnames or ())]

@@ -22,6 +22,7 @@ import msgspec
 
 from realtime_lab.audio.script import REFERENCE_SOURCES, Script
 from realtime_lab.config import SessionConfig
+from realtime_lab.config.frozen_json import overlaid
 from realtime_lab.errors import ArgumentError, ConfigError, Problem, ProtocolError, RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import decode_client, decode_server
@@ -203,7 +204,7 @@ class _Log:
         if isinstance(event, ev.UnknownEvent) and event.problem:
             self.problems.append(f"{frame.place}: its fields are not those of {event.type:.60}; kept as it is")
         if isinstance(session, dict) and isinstance(event, ev.SessionUpdate):
-            self.requested = _merged(self.requested, _today(session))
+            self.requested = overlaid(self.requested, _today(session))
         elif isinstance(session, dict) and isinstance(event, (ev.SessionCreated, ev.SessionUpdated)):
             self.effective = _today(session)
         self.frames.append(frame._replace(fields={name: fields[name] for name in _CLOCK_FIELDS if name in fields}))
@@ -276,15 +277,6 @@ class _Log:
         known = [at for at in times if at is not None]
         later = [max(known) - at + audio for audio, at in spoken_of if at is not None]
         return max([heard_ms, *later])
-
-
-def _merged(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration after an update: only what the update names has changed."""
-    merged = dict(older)
-    for key, value in newer.items():
-        known = merged.get(key)
-        merged[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _today(session: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from realtime_lab.session import Stage
 
 hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
 hypothesis.settings.register_profile("full", max_examples=1_000, deadline=None)
@@ -49,6 +53,20 @@ def full(request: pytest.FixtureRequest) -> bool:
 def root() -> Path:
     """The top of the source tree."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where a study may be written; nothing is there yet."""
+    return tmp_path / "s.sqlite"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Stage:
+    """Rendered speech and what was heard of it, made once for all tests of a file."""
+    from realtime_lab.session import Stage
+
+    return Stage()
 
 
 @pytest.fixture(scope="session", autouse=True)

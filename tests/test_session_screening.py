@@ -12,18 +12,13 @@ from realtime_lab.analysis.screened import SCREENED, screened, screened_differen
 from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import SemanticVad, ServerVad, SessionConfig
 from realtime_lab.errors import PlanError
-from realtime_lab.session import Stage, live, mocked, run_session
+from realtime_lab.session import live, mocked, run_session
 from realtime_lab.session.screening import screen
 from realtime_lab.sweep import SweepPlan, run_sweep
 from realtime_lab.sweep.workers import worker
 
 BASE = SessionConfig(model="m", turn_detection=ServerVad())
 SCRIPT = load_scripts("orders")[0]
-
-
-@pytest.fixture(scope="module")
-def stage():
-    return Stage()
 
 
 def configs_drawn(number, seed):

@@ -11,7 +11,7 @@ from realtime_lab.audio import load_scripts
 from realtime_lab.cli import app
 from realtime_lab.errors import PlanError, RemoteError
 from realtime_lab.server import Profile
-from realtime_lab.session import Stage, live, mocked, run_session
+from realtime_lab.session import live, mocked, run_session
 from realtime_lab.sweep.fitting.calibration import calibrate, protocol
 
 FREE = live("http://127.0.0.1:1/v1", api_key_env=None)
@@ -43,11 +43,6 @@ def on_the_virtual_clock(profile, most=None):
 
     hold.held = held
     return hold
-
-
-@pytest.fixture(scope="module")
-def stage():
-    return Stage()
 
 
 @pytest.fixture(scope="module")

@@ -35,11 +35,6 @@ QUIET = {"workers": 0, "progress": False}
 
 
 @pytest.fixture
-def store(tmp_path):
-    return tmp_path / "s.sqlite"
-
-
-@pytest.fixture
 def log(tmp_path, monkeypatch):
     """A file in which the fakes leave a line per session, as a list of those lines."""
     monkeypatch.setenv("SWEEP_LOG", str(tmp_path / "log"))

@@ -52,11 +52,6 @@ def filled(path, numbers, plan=PLAN, **close):
     return path
 
 
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "s.sqlite"
-
-
 def test_a_new_study_has_every_trial_planned(store):
     filled(store, [])
     assert Study.open(store).states() == {"planned": 6}

@@ -9,13 +9,8 @@ from realtime_lab.audio import clean
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import RecordingError
 from realtime_lab.server import PROFILES
-from realtime_lab.session import Stage, mocked, run_session
+from realtime_lab.session import mocked, run_session
 from realtime_lab.sweep.fitting.hearing import Edge, fit_hearing
-
-
-@pytest.fixture(scope="module")
-def stage():
-    return Stage()
 
 
 @pytest.fixture(scope="module")

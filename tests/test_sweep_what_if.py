@@ -15,17 +15,12 @@ from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import ConfigError
 from realtime_lab.server.endpointing import Endpointer, EndpointRule
-from realtime_lab.session import Stage, live, mocked, run_session
+from realtime_lab.session import live, mocked, run_session
 from realtime_lab.sweep.fitting.what_if import Span, spans_per_rule
 from realtime_lab.sweep.fitting.what_if_held import prediction_errors
 
 BASE = SessionConfig(turn_detection=ServerVad(threshold=0.5, silence_duration_ms=500, prefix_padding_ms=300))
 SPACE = {"silence_duration_ms": [200, 350, 700, 1000], "threshold": [0.3, 0.5, 0.7]}
-
-
-@pytest.fixture(scope="module")
-def stage():
-    return Stage()
 
 
 def stepped(rule, frames):

@@ -5,24 +5,17 @@ This checks arithmetic and edges: necessary, and no proof about any service.
 
 from statistics import median
 
-import pytest
-
 from realtime_lab.analysis.endpointing import holds_cut_by_silence
 from realtime_lab.analysis.rows import session_rows
 from realtime_lab.analysis.stats import exact_interval
 from realtime_lab.audio import clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.server.endpointing import FRAME_MS, Endpointer, EndpointRule
-from realtime_lab.session import Stage, run_session
+from realtime_lab.session import run_session
 
 SILENCE_MS = [200, 300, 400, 500, 600, 700, 800, 900, 1000, 1500, 2000, 2500, 3000, 3500]
 THRESHOLD = 0.5
 QUICK_SCRIPTS = 3
-
-
-@pytest.fixture(scope="module")
-def stage():
-    return Stage()
 
 
 def detector_bias_ms(stage) -> float:

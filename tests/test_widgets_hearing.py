@@ -10,7 +10,7 @@ from realtime_lab.analysis.rows import session_rows
 from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import SemanticVad, ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import ConfigError
-from realtime_lab.session import Stage, run_session
+from realtime_lab.session import run_session
 from realtime_lab.widgets.hearing import Detection, Hearing, as_script
 from realtime_lab.widgets.hearing_view import HearingPicture, figures, spoken
 
@@ -18,12 +18,6 @@ ONE_TURN = ((0, 30),)
 HELD_TURN = ((0, 30), (45, 60))
 USUAL = Detection(0.5, 500, 300)
 BASE = SessionConfig(turn_detection=ServerVad())
-
-
-@pytest.fixture(scope="module")
-def stage():
-    """Rendered speech, made once."""
-    return Stage()
 
 
 def tones(*spans, silence_ms=500, prefix_ms=300, turn=0):

@@ -6,8 +6,9 @@ used. The columns are declared, with their meanings, in `columns`.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from realtime_lab.lazy import lazily
 
 if TYPE_CHECKING:
     from realtime_lab.analysis.columns import METRICS_VERSION, Column
@@ -88,13 +89,6 @@ _NAMES_OF = {
     "words": ("words_df", "words_frame"),
     "versus_control": ("versus",),
 }
-_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for (PEP 562)."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazily(__name__, _NAMES_OF)

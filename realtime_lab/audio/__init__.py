@@ -6,8 +6,7 @@ server is not decided here.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realtime_lab.audio.conditions import Condition, babble, clean, pink, telephone, white
 from realtime_lab.audio.pcm import (
@@ -21,6 +20,7 @@ from realtime_lab.audio.pcm import (
     samples_to_ms,
 )
 from realtime_lab.audio.script import Clip, Script, Segment, Turn
+from realtime_lab.lazy import lazily
 
 if TYPE_CHECKING:
     from realtime_lab.audio.files import read_audio
@@ -61,22 +61,12 @@ __all__ = [
 ]
 
 # These need soundfile and soxr, which those who only want the types should not pay for.
-_LAZY = {
-    "IDLE_FRAMES": "render",
-    "LEAD_IN_FRAMES": "render",
-    "Label": "labels",
-    "Passage": "render",
-    "Renderer": "render",
-    "TAIL_FRAMES": "render",
-    "load_labels": "labels",
-    "load_scripts": "sets",
-    "read_audio": "files",
-    "save_labels": "labels",
-    "script_sets": "sets",
+_NAMES_OF = {
+    "files": ("read_audio",),
+    "labels": ("Label", "load_labels", "save_labels"),
+    "render": ("IDLE_FRAMES", "LEAD_IN_FRAMES", "TAIL_FRAMES", "Passage", "Renderer"),
+    "sets": ("load_scripts", "script_sets"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+if not TYPE_CHECKING:
+    __getattr__ = lazily(__name__, _NAMES_OF)

@@ -5,8 +5,9 @@ Nothing here touches pyplot or a global style.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from realtime_lab.lazy import lazily
 
 if TYPE_CHECKING:
     from realtime_lab.plots.confidence_axes import logprobs, reliability, risk_coverage
@@ -106,13 +107,6 @@ _NAMES_OF = {
     "tradeoff_data": ("TradeoffInfo", "tradeoff_info"),
     "transcript_html": ("TranscriptInfo", "TranscriptView", "transcript", "transcript_info"),
 }
-_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for (PEP 562): matplotlib takes a second."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazily(__name__, _NAMES_OF)  # matplotlib takes a second

@@ -9,8 +9,9 @@ pyarrow.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from realtime_lab.lazy import lazily
 
 if TYPE_CHECKING:
     from realtime_lab.sweep.fitting.calibration import Calibrated, calibrate
@@ -80,13 +81,6 @@ _NAMES_OF = {
     "fitting.what_if_held": ("prediction_errors",),
     "workers.worker": ("TrialResult", "TrialTask"),
 }
-_HOME = {name: module for module, names in _NAMES_OF.items() for name in names}
-
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for (PEP 562)."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazily(__name__, _NAMES_OF)

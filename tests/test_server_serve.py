@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,10 +18,12 @@ import plugs
 import pytest
 from live_servers import append_all, client, receive_until, send, serving, spoken_pcm
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.protocol import State
 
 from realtime_lab.audio.vad import FrameVad
 from realtime_lab.config import SessionConfig
 from realtime_lab.protocol import check_order, decode_server
+from realtime_lab.server.serve import SocketSession
 from realtime_lab.server.shared_vad import SharedProbabilities, SharedVad
 
 SESSION = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
@@ -320,3 +324,21 @@ def test_tracing_can_be_turned_on_once_and_then_stays():
         assert event["error"]["param"] == "session.tracing" and "once it is on" in event["error"]["message"]
         send(socket, "session.update", session={"type": "realtime", "instructions": "go on"})
         assert receive_until(socket, "session.updated")[-1]["session"]["tracing"] == {"group_id": "a"}
+
+
+def test_what_is_sent_to_a_client_that_is_gone_is_no_noise_in_the_log(caplog):
+    async def send_to_nobody():
+        here, there = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=here)
+        session = SocketSession(reader, writer, engine=None, request=None, key=None)
+        session._protocol.state = State.OPEN
+        there.close()
+        for _ in range(20):
+            session._protocol.send_text(b"{}")
+        with suppress(ConnectionError):
+            await session._flush()
+        writer.close()
+
+    with caplog.at_level("WARNING", "asyncio"):
+        asyncio.run(send_to_nobody())
+    assert [record.getMessage() for record in caplog.records] == []

@@ -361,9 +361,10 @@ class SocketSession:
         return msgspec.structs.replace(event, delta=_voice_base64(event.delta, format_type))
 
     async def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                self.writer.write(data)
+        data = b"".join(self._protocol.data_to_send())
+        # In one piece: asyncio logs each further write to a connection of which one has just found that it is gone.
+        if data and not self.writer.is_closing():
+            self.writer.write(data)
         await self.writer.drain()
 
 

@@ -16,6 +16,7 @@ from realtime_lab import plots
 from realtime_lab.analysis.summary import summary
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.plots import tradeoff, tradeoff_info
+from realtime_lab.plots.labels import PointLabel, place_labels
 from realtime_lab.plots.tradeoff_data import NOT_VERIFIED, published_curves
 
 HOSTILE = [
@@ -187,6 +188,14 @@ def test_labels_of_neighbours_do_not_cover_each_other():
     boxes = [text.get_window_extent() for text in axes.texts[1:]]
     assert len(boxes) == 4
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_a_label_keeps_off_a_line_beside_its_point():
+    axes = Figure().add_subplot()
+    label = PointLabel("500", 0.5, 0.5, "black")
+    place_labels([label], [(0.5, 0.5)], axes)
+    place_labels([label], [(0.5, 0.5)], axes, [[(0.5, 0.5), (1.0, 1.0)]])
+    assert [text.get_ha() + text.get_va() for text in axes.texts] == ["leftbottom", "rightbottom"]
 
 
 def test_drawing_uses_the_callers_axes_and_no_global_state():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -88,8 +88,16 @@ def draw_tradeoff(info: TradeoffInfo, ax: Axes) -> Axes:
     labels = [
         PointLabel(plain(text), *_place(point), colours[point.condition]) for point, text in info.labelled.items()
     ]
-    place_labels(labels, [_place(point) for point in info.points], ax)
+    place_labels(labels, [_place(point) for point in info.points], ax, list(_lines(info)))
     return ax
+
+
+def _lines(info: TradeoffInfo) -> Iterator[list[tuple[float, float]]]:
+    """What is drawn as a line and labels should not stand on."""
+    for curve in info.curves:
+        yield list(zip(map(float, curve.latency_ms), map(float, curve.cutoff_rate), strict=True))
+    for name in info.conditions if info.is_path else ():
+        yield [_place(point) for point in info.points if point.condition == name and point in info.labelled]
 
 
 def _place(point: TradeoffPoint) -> tuple[float, float]:

@@ -170,7 +170,7 @@ def test_semantic_turns_behind_the_socket_wait_for_the_plugged_estimate():
 
 def test_the_command_imports_an_estimate_from_where_it_is_called(tmp_path):
     (tmp_path / "mine.py").write_text("class Sure:\n    name = 'sure'\n    def __init__(self, heard): pass\n")
-    for name, code in (("mine:Sure", 0), ("mine:Nobody", 2), ("nowhere", 2)):
+    for name, code in (("mine:Sure", 0), ("mine:Nobody", 3), ("nowhere", 3)):
         command = [sys.executable, "-m", "realtime_lab.cli", "serve", "--port", "0", "--end-of-turn", name]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
@@ -179,7 +179,7 @@ def test_the_command_imports_an_estimate_from_where_it_is_called(tmp_path):
                 assert "base URL" in process.stdout.readline()
                 process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=30)
-        assert process.returncode == code and ("end_of_turn" in err) == (code == 2)
+        assert process.returncode == code and ("end_of_turn" in err) == (code == 3)
 
 
 def post(server, path, **options):

@@ -436,3 +436,14 @@ def test_what_stops_a_sweep_from_being_stored_is_shown():
     paused = replace(progress(3), paused="the disk is <full>")
     assert "Paused (the disk is &lt;full&gt;): it goes on by itself" in progress_html("running", paused)
     assert "Paused" not in progress_html("running", progress(3))
+
+
+def test_a_file_that_holds_another_plan_is_said_before_it_is_run(tmp_path):
+    store, source = tmp_path / "s.sqlite", Source(PLAN)
+    short = replace(OTHER, scripts=OTHER.scripts[:1])
+    run_sweep(short, store=store, workers=0, progress=False)
+    panel = RunPanel(source, store=store)
+    for plan, refused in ((PLAN, True), (short, False), (PLAN, True)):
+        source.change(plan)
+        panel.pace.flush()
+        assert panel.run.disabled is refused and ("holds another plan" in panel.error_strip.value) is refused

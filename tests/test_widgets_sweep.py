@@ -15,7 +15,9 @@ from realtime_lab.widgets.sweep_form import AXIS_NAMES, MOST_SETTINGS, Axis, Swe
 from realtime_lab.widgets.sweep_panel import SweepPanel
 from realtime_lab.widgets.target_form import AZURE, MOCKED, OPENAI, OTHER, TargetForm
 
-BASE = SessionConfig(turn_detection=ServerVad(), transcription=Transcription(model="whisper-1"))
+BASE = SessionConfig(
+    model="gpt-realtime-2.1", turn_detection=ServerVad(), transcription=Transcription(model="whisper-1")
+)
 SPACE = {"silence_duration_ms": [200, 500], "max_output_tokens": [64, "inf"]}
 
 
@@ -258,6 +260,15 @@ def test_a_paid_target_needs_a_cap_and_the_cap_is_an_amount():
         assert bool(made.wrong("max_usd")) is not good
     assert made.answering.limit("max_usd") == 3.0 and made.plan.target == openai()
     assert dict(made.numbers)["Cost"] == "not estimated"
+
+
+def test_a_service_that_wants_a_model_is_told_before_anything_runs():
+    made = SweepForm(SessionConfig(turn_detection=ServerVad()), space=SPACE, target=openai(), max_usd=3.0)
+    assert "model = None: allowed: the name of a model" in made.elsewhere()
+    with pytest.raises(PlanError, match="the name of a model"):
+        _ = made.plan
+    for target in (openai(model="gpt-realtime-2.1"), live("http://127.0.0.1:1/v1", api_key_env=None)):
+        assert SweepForm(SessionConfig(turn_detection=ServerVad()), space=SPACE, target=target, max_usd=3.0).plan
 
 
 def test_a_paid_plan_is_priced_on_demand(monkeypatch):

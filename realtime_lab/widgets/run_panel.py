@@ -97,10 +97,11 @@ class RunPanel(Panel):
         """Bring everything up to date with what is known; on any thread."""
         running = self.running
         self.guarded(running.look, "earlier")()
-        self.run.disabled, self.resume.disabled = running.under_way, not running.resumable
+        self.run.disabled = running.under_way or bool(running.hindrance)
+        self.resume.disabled = not running.resumable
         self.cancel.disabled = running.state not in ("starting", "running")
         self.figures.value = progress_html(running.state, running.progress)
-        self.say(running.error, "sweep")
+        self.say(running.error or running.hindrance, "sweep")
         self._growing.ask(running.study, running.progress, not running.under_way)
         if running.state != self._told:
             self._told = running.state

@@ -126,6 +126,8 @@ class Running:
         self.state: State = "ready"
         self.error = ""
         """What went wrong, in words; empty when nothing did."""
+        self.hindrance = ""
+        """Why a run of the plan as it is now would be refused, in words; empty when it would not."""
         self.study: Study | None = None
         """The study as far as it got; None before the first run."""
 
@@ -162,7 +164,7 @@ class Running:
         plan = self._plan_now()
         if plan is None or self.under_way:
             return
-        key = self.key(plan)
+        key, self.hindrance = self.key(plan), ""
         if key == self._about:
             self.state = self._before if self.state == "outdated" else self.state
         elif not self._take_up(plan, key) and self._about is not None and self.state != "outdated":
@@ -176,6 +178,7 @@ class Running:
             return False
         study = Study.open(path)
         if study.plan.hash != plan.hash or [one.name for one in study.plan.answering] != [one.name for one in targets]:
+            self.hindrance = f"{path} holds another plan or target: make this with another store=, or move the file"
             return False
         counts = study.states()
         done = sum(count for state, count in counts.items() if state not in ("planned", "running"))

@@ -21,6 +21,7 @@ from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session import Target
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, ENDPOINTER
+from realtime_lab.sweep.plans.costs import lacking_model
 from realtime_lab.sweep.plans.estimate import Estimate
 from realtime_lab.widgets.markup import problem_text
 from realtime_lab.widgets.target_form import TargetForm
@@ -179,6 +180,7 @@ class SweepForm:
             said = {problem.path for problem in self.problems}
             self.problems += [problem for problem in error.errors if problem.path not in said]
         else:
+            self.problems += [problem for one in plan.answering for problem in lacking_model(plan.configs, one)]
             self._plan = None if self.problems else plan
 
     def wrong(self, place: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 
 from realtime_lab.analysis.cost import Price, PriceTable, TranscriptionPrice, response_usd, transcription_usd
 from realtime_lab.config import SessionConfig
+from realtime_lab.errors import Problem
 from realtime_lab.session import Live, Target
 
-__all__ = ["Billing", "asked_models", "billing_of", "model_of", "price_of", "responses_usd", "trials_usd"]
+__all__ = [
+    "Billing",
+    "asked_models",
+    "billing_of",
+    "lacking_model",
+    "model_of",
+    "price_of",
+    "responses_usd",
+    "trials_usd",
+]
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +76,16 @@ def asked_models(plan: Any, axes: Any, settings: Any) -> list[str | None]:
 def model_of(config: SessionConfig, target: Target) -> Any:
     """The model that a session of a target asks for."""
     return (target.model if isinstance(target, Live) else None) or config.get("model")
+
+
+def lacking_model(configs: Iterable[SessionConfig], target: Target) -> list[Problem]:
+    """That OpenAI's service is asked for no model, where it is; it has none of its own accord, but to transcribe."""
+    if not isinstance(target, Live) or target.service != "openai":
+        return []
+    if all(model_of(config, target) or config.session_type == "transcription" for config in configs):
+        return []
+    hint = "name it in the configuration, such as SessionConfig(model='gpt-realtime-2.1')"
+    return [Problem("model", None, f"the name of a model: {target.name} has no model of its own accord", hint)]
 
 
 def price_of(table: PriceTable, config: SessionConfig, target: Target) -> Price | None:

@@ -19,6 +19,7 @@ from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_i
 from realtime_lab.session import Live, Mocked, Target
 from realtime_lab.session.live_key import read_key
 from realtime_lab.sweep.plans.client_axes import ENDPOINTER
+from realtime_lab.sweep.plans.costs import lacking_model
 from realtime_lab.sweep.plans.plan import Setting, SweepPlan, Trial
 from realtime_lab.sweep.plans.prices import load_prices
 from realtime_lab.sweep.plans.records import as_stored
@@ -130,6 +131,9 @@ def checked_request(
     if plan.metrics != "all" and not all(isinstance(one, Mocked) for one in targets):
         allowed = "'all' where a target is live: a session that is held is kept whole"
         raise PlanError([Problem("metrics", plan.metrics, allowed)])
+    lacking = [problem for one in targets for problem in lacking_model(plan.configs, one)]
+    if lacking:
+        raise PlanError(lacking)
     trials = plan.trials_for(*targets)
     max_usd, max_trials, max_seconds = caps
     limits = Limits(max_trials, max_seconds)

@@ -1,7 +1,6 @@
 """The commands: `realtime-lab demo`, `sweep`, `report` and more. Each parses, calls the package and prints.
 
-A mistake of the user ends in one plain message and exit code 3, warnings of the package are a line each; Ctrl-C ends in
-one line that says how to go on, and 130.
+How they end is `ending`; the lines about a study are `printed`.
 """
 
 from __future__ import annotations
@@ -9,50 +8,23 @@ from __future__ import annotations
 import math
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime_lab.cli.ending import Commands, plain_ends
 from realtime_lab.cli.printed import LEGEND, bound_line, choice_lines, heard_lines, settings_table, tokens_line, trust
-from realtime_lab.errors import ConfigError, RealtimeLabError
+from realtime_lab.errors import RealtimeLabError
 
 if TYPE_CHECKING:
     from realtime_lab.sweep import Study, SweepPlan
 
 __all__ = ["app", "demo_plan", "main"]
 
-MISTAKE = 3
-"""Exit code where nothing could be done as it was asked: 1 and 2 are verdicts."""
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of a wrong command line; typer exports only its kinds
-
-
-class _Commands(typer.core.TyperGroup):
-    """Commands whose wrong use has the exit code of every other mistake, not the parser's 2."""
-
-    def make_context(self, *args: Any, **extra: Any) -> Any:
-        with _as_mistake():
-            return super().make_context(*args, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _as_mistake():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _as_mistake() -> Iterator[None]:
-    try:
-        yield
-    except _UsageError as error:
-        error.exit_code = MISTAKE  # type: ignore[attr-defined]
-        raise
-
-
 app = typer.Typer(
-    cls=_Commands,
+    cls=Commands,
     help="""Sweep turn-detection and token settings of Realtime voice sessions over real speech.
 
     Exit codes: 0 done or passed; 1 not passed, or nothing came of it; 2 not decided; 3 a mistake, or a file that cannot
@@ -98,7 +70,7 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Sweep 24 turn-detection x 2 token settings over the shipped speech, offline, against a server that listens."""
-    with _plain_ends():
+    with plain_ends():
         started_s = time.monotonic()
         out.mkdir(parents=True, exist_ok=True)
         plan = demo_plan(seed)
@@ -146,7 +118,7 @@ def sweep(
     keep_recordings: Annotated[bool, typer.Option(help="Keep the recordings of mocked sessions.")] = True,
 ) -> None:
     """Run the plan in PLAN into the study at STORE; the same command goes on where an interrupted one stopped."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.report.method import otherwise_than_asked
 
         loaded = _plan_of(plan, like, audio or [], key_to or [])
@@ -171,7 +143,7 @@ def report(
     private: Annotated[bool, typer.Option("--private", help="Put sound and words of private calls into it.")] = False,
 ) -> None:
     """Write the study at STUDY as one HTML file: what to do, how sure that is, table, plots, turns to hear."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.sweep import Study
 
         limits = {} if where is None else {"where": where}
@@ -198,7 +170,7 @@ def check(
 
     Prints JSON; the same in words goes to standard error.
     """
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.sweep import Study
 
         old = None if baseline is None else Study.open(baseline)
@@ -215,7 +187,7 @@ def salvage(
     plan: Annotated[Path | None, typer.Option(help="The plan it was made with, where the file has lost it.")] = None,
 ) -> None:
     """Copy every whole batch of the damaged study at STUDY into a new one, which the same sweep then finishes."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.sweep import SweepPlan
         from realtime_lab.sweep.store.salvage import salvage as rescue
 
@@ -263,7 +235,7 @@ def serve(
 
     if end_of_turn is not None:  # a console script does not look for modules where it is called
         sys.path.insert(0, str(Path.cwd()))
-    with _plain_ends():
+    with plain_ends():
         serve_until_interrupted(port, profile, seed, key_env, transcriber, end_of_turn, typer.echo)
 
 
@@ -282,7 +254,7 @@ def calibrate(
     """Measure a live service by a fixed protocol, fit a profile to it, and show how well that predicts it."""
     from datetime import UTC, datetime
 
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.recording import save_recording
         from realtime_lab.session import live
         from realtime_lab.sweep import calibrate as run_calibration
@@ -310,7 +282,7 @@ def counterfactual(
     seed: Annotated[int, typer.Option(min=0, help="Decides the sessions' draws.")] = 0,
 ) -> None:
     """Predict other silences and thresholds from sessions at 500 ms and .5, hold those too, and print the errors."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.audio import babble, clean, load_scripts
         from realtime_lab.config import ServerVad, SessionConfig
         from realtime_lab.session import mocked
@@ -338,7 +310,7 @@ def doctor(
     sessions: Annotated[str, typer.Option(help="Sessions to hold side by side, as numbers with commas.")] = "1,10,20",
 ) -> None:
     """Measure how well this machine keeps and tells time: live sessions over loopback, against planted times."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.testing.doctor import Checkup, check_up
 
         words = [word.strip() for word in sessions.split(",")]
@@ -361,7 +333,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure how fast this package is on this machine, against stated targets; exit code 1 if one is not met."""
-    with _plain_ends():
+    with plain_ends():
         from realtime_lab.bench import compare_results, load_results, run_benches, save_results
 
         if compare is not None:
@@ -419,28 +391,3 @@ def _save_tradeoff(study: Study, path: Path) -> None:
     figure = plots.tradeoff(study).get_figure(root=True)
     assert isinstance(figure, Figure)
     figure.savefig(path, dpi=150)
-
-
-@contextmanager
-def _plain_ends() -> Iterator[None]:
-    """Turn mistakes and interrupts into one message and an exit code; anything else is a fault of ours and shows."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: typer.echo(f"realtime-lab: {message}", err=True)
-            yield
-    except RealtimeLabError as error:
-        typer.echo(f"realtime-lab: {_message(error)}", err=True)
-        raise typer.Exit(MISTAKE) from None
-    except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError) as error:
-        typer.echo(f"realtime-lab: {error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(MISTAKE) from None
-    except KeyboardInterrupt:
-        typer.echo("\nrealtime-lab: interrupted; the same command goes on from here.", err=True)
-        raise typer.Exit(130) from None
-
-
-def _message(error: RealtimeLabError) -> str:
-    """One line where there is one mistake, one line per mistake where there are more."""
-    if isinstance(error, ConfigError) and len(error.errors) == 1:
-        return f"mistake in the {error.subject}: {error.errors[0]}"
-    return str(error)

@@ -249,11 +249,11 @@ def test_public_names_are_sorted_and_exist():
 
 def with_oracle(**options):
     """The frame of `turns`, and an oracle's turns beside it."""
-    bound = turns(silences=(0,), **options).assign(silence_duration_ms=pd.NA, cut=False, n_cut_holds=0)
+    swept = {"commit_delay_ms": "Float64", "silence_duration_ms": "Float64"}
+    bound = turns(silences=(0,), **options).assign(silence_duration_ms=pd.NA, commit_delay_ms=0.0)
+    bound = bound.assign(cut=False, n_cut_holds=0).astype(swept)
     bound["response_latency_ms"] = bound["response_latency_ms"].fillna(700.0)
-    rest = turns(**options)
-    both = pd.concat([rest.assign(commit_delay_ms=pd.NA), bound.assign(commit_delay_ms=0.0)], ignore_index=True)
-    return both.astype({"commit_delay_ms": "Float64", "silence_duration_ms": "Float64"})
+    return pd.concat([turns(**options).assign(commit_delay_ms=pd.NA).astype(swept), bound], ignore_index=True)
 
 
 def test_the_oracle_is_a_labelled_bound_and_leaves_every_point_as_it_was():

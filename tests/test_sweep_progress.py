@@ -53,13 +53,21 @@ def test_no_time_to_go_is_told_while_the_start_of_workers_is_most_of_the_rate():
     counts, clock = meter(total=1_000)
     clock.now += 10
     counts.returned(1, 0)
-    assert str(counts.snapshot()) == "1 of 1,000 trials, 0.1/s"
+    assert str(counts.snapshot()) == "1 of 1,000 trials, 6.0/min"
     clock.now += 1
     counts.returned(9, 0)
     assert counts.snapshot().eta_s is None
     clock.now += 9
     counts.returned(90, 0)
     assert counts.snapshot().eta_s == 900 / 9.9
+
+
+def test_live_sessions_that_come_back_seldom_have_a_time_to_go_too():
+    counts, clock = meter(total=100)
+    for _ in range(4):
+        clock.now += 30
+        counts.returned(1, 0)
+    assert str(counts.snapshot()) == "4 of 100 trials, 2.0/min, about 48 min to go"
 
 
 def test_failures_are_told_by_kind_the_commonest_first():

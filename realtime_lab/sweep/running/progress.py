@@ -60,7 +60,8 @@ class Progress:
             kinds = ", ".join(f"{count:,} × {kind}" for kind, count in list(self.failures.items())[:_KINDS_SHOWN])
             parts.append(f"{self.failed:,} failed" + (f" ({kinds})" if kinds else ""))
         if self.rate_per_s:
-            parts.append(f"{self.rate_per_s:,.1f}/s")
+            often = self.rate_per_s >= 0.95
+            parts.append(f"{self.rate_per_s:,.1f}/s" if often else f"{60 * self.rate_per_s:,.1f}/min")
         if self.paused is not None:
             parts.append(f"paused ({self.paused}), goes on when the study can be written again")
         elif self.state == "running" and self.eta_s is not None:
@@ -88,6 +89,7 @@ class ProgressMeter:
         self._failures: Counter[str] = Counter()
         self._state = "running"
         self._paused: str | None = None
+        self._first_s: float | None = None
         self._steady = False
         self._marks: deque[tuple[float, int]] = deque([(self._start_s, resumed)])
 
@@ -116,10 +118,11 @@ class ProgressMeter:
             self._failed += failed
             self._failures.update(kinds)
             self._marks.append((now, self._done))
-            first_s = self._marks[1][0]
-            if not self._steady and now - first_s >= first_s - self._start_s:
-                self._steady = len(self._marks) > 2  # two returns at least
-                if self._steady:
+            if self._first_s is None:
+                self._first_s = now
+            elif not self._steady and now - self._first_s >= self._first_s - self._start_s:
+                self._steady = True
+                if self._marks[0][0] == self._start_s:
                     self._marks.popleft()
             while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_OVER_S:
                 self._marks.popleft()

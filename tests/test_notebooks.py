@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NIGHTLY = FOLDER / "nightly_report.ipynb"
 BOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST_PLOT_S = 30.0
-"""How long Run All of the tour may take to its first plot, kernel start included."""
+"""How long Run All of the tour may take to its first plot, kernel start included; with --full, unhurried."""
 
 
 def _cells(path: Path, kind: str) -> list[str]:
@@ -61,7 +61,7 @@ def test_a_notebook_says_what_you_will_know_how_long_it_takes_and_what_to_try_ne
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_notebook_runs_from_top_to_bottom(path, root, folder, tmp_path, monkeypatch):
+def test_a_notebook_runs_from_top_to_bottom(full, path, root, folder, tmp_path, monkeypatch):
     """With this source tree, as a front end's Run All would; what it writes here lies under `runs/`."""
     from nbclient import NotebookClient
 
@@ -86,7 +86,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, root, folder, tmp_path, monkey
     assert {entry.name for entry in folder.iterdir()} <= {"runs"}
     plots = [at_s for at_s, is_plot in plotted if is_plot]
     print(f"{path.stem}: first plot after {min(plots, default=0):.1f} s, all after {time.monotonic() - started:.1f} s")
-    if path.stem == "00_tour":
+    if path.stem == "00_tour" and full:
         assert plots[0] < FIRST_PLOT_S
 
 

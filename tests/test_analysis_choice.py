@@ -134,6 +134,11 @@ def test_many_answers_broken_off_are_told_where_no_limit_asks_for_fewer():
     assert choose(turns).where == "cutoff rate at most 5 %"  # without responses nobody knows
 
 
+def test_one_turn_is_one():
+    best = choose(turns_frame((200,), scripts=1, n_turns=1, cut=lambda silence_ms, rng: 0))
+    assert best.sentence.startswith("n too small: 1 turn is too few for ")
+
+
 def test_settings_that_answer_too_late_do_not_win():
     best = choose(turns_frame((200, 500), missed=lambda silence_ms, rng: True))
     assert best.outcome == "none"

@@ -109,6 +109,12 @@ def test_the_sentence_tells_of_answers_broken_off_where_that_is_what_differs():
     assert "; truncated rate 0 % against 100 % (−100 points" in compare_frames(*frames, ("a", "b")).sentence
 
 
+def test_what_is_unknown_is_told_with_the_reason():
+    one, other = sides(turns_frame((300, 700), scripts=1, n_turns=1, cut=lambda silence_ms, rng: 0), 300, 700)
+    found = compare_frames(one, other, ("a", "b"))
+    assert found.sentence.endswith("unknown against unknown (n too small).")
+
+
 def test_the_worst_turns_are_of_every_kind_and_each_spoken_turn_is_there_once():
     missed = lambda silence_ms, rng: rng.random() < 0.2  # noqa: E731
     turns = turns_frame((200, 700), missed=missed, cut=lambda silence_ms, rng: int(rng.random() < 0.4) * 2)

@@ -239,8 +239,9 @@ class _Question(NamedTuple):
             return self._best("none", min(known, key=self._order), len(keeping), sentence)
         if keeping:
             closest = max(keeping, key=lambda number: (int(self.rows[number]["n_turns"]), -number))
-            turns = plural(int(self.rows[closest]["n_turns"]), "turn")
-            sentence = f"n too small: {turns} are too few for {label_of(self.sample.minimize)}, none is chosen {where}."
+            count = int(self.rows[closest]["n_turns"])
+            turns = f"{plural(count, 'turn')} {'is' if count == 1 else 'are'}"
+            sentence = f"n too small: {turns} too few for {label_of(self.sample.minimize)}, none is chosen {where}."
             return self._best("n too small", closest, len(keeping), sentence)
         closest = min(range(len(self.rows)), key=lambda n: (self.limits.excess(self.rows[n]), self._order(n)))
         figures = ", ".join(figure.words for figure in self._told(closest))

@@ -101,7 +101,7 @@ def _clause(name: str, row: Mapping[Any, Any]) -> str:
     of = " of turns uncut in both" if _QUANTILE.search(name) else ""
     both = f"{label_of(name)}{of} {amount(name, row['second'])} against {amount(name, row['first'])}"
     if row["difference"] is None:
-        return both
+        return f"{both} ({row['note']})" if row["note"] else both
     change = amount(name, row["difference"], signed=True)
     around = interval(name, row["difference_low"], row["difference_high"], signed=True)
     return f"{both} ({change}, {around})" if around else f"{both} ({change}, no interval: {row['note']})"

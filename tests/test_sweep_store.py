@@ -285,12 +285,13 @@ def test_moving_the_audio_does_not_make_it_another_plan(store):
         assert len(study.trials_df()) == len(PLAN.trials)
 
 
-def test_another_schema_version_is_refused(store):
+@pytest.mark.parametrize(("version", "hint"), [(2, "it, or let realtime-lab salvage"), (99, "it$")])
+def test_another_schema_version_is_refused(store, version, hint):
     filled(store, [])
     with database(store) as db:
-        db.execute("PRAGMA user_version = 99")
+        db.execute(f"PRAGMA user_version = {version}")
     for attempt in (lambda: Study.open(store), lambda: StudyWriter.open(store, content())):
-        with pytest.raises(StudyVersionError, match="schema version 99"):
+        with pytest.raises(StudyVersionError, match=f"schema version {version}, .*: open .* wrote {hint}"):
             attempt()
 
 

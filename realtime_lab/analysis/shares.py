@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.column_values import flags, numbers
+from realtime_lab.analysis.columns import OUTCOMES
 
 __all__ = ["Shares", "float_cells", "int_cells"]
 
-_OUTCOMES = ("answered", "missed", "censored", "excluded")
 _OF_MEASURED = ("n_holds", "n_cut_holds", "n_premature", "false_starts")
 _OF_ALL = ("n_silent_transcripts", "n_hallucinations")
 
@@ -28,7 +28,7 @@ class Shares(Mapping[str, NDArray[Any]]):
     def __init__(self, turns: pd.DataFrame) -> None:
         self._turns = turns
         codes, names = pd.factorize(turns["outcome"])
-        masks = {name: np.append(np.asarray(names == name, dtype=bool), False)[codes] for name in _OUTCOMES}
+        masks = {name: np.append(np.asarray(names == name, dtype=bool), False)[codes] for name in OUTCOMES}
         self.decided: NDArray[np.bool_] = masks["answered"] | masks["missed"]
         """Turns answered or missed."""
         self._measured = ~masks["excluded"]

@@ -6,25 +6,18 @@ decision values, so both are exact for every code and every sample.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "ALAW_SILENCE",
-    "G711_RATE_HZ",
     "ULAW_SILENCE",
-    "Law",
     "decode_alaw",
     "decode_ulaw",
     "encode_alaw",
     "encode_ulaw",
 ]
 
-Law = Literal["ulaw", "alaw"]
-G711_RATE_HZ = 8_000
-"""Sample rate of G.711 audio."""
 ULAW_SILENCE = 0xFF
 """The mu-law byte of the value 0."""
 ALAW_SILENCE = 0xD5

@@ -21,17 +21,14 @@ __all__ = [
     "connect",
     "create_tables",
     "is_empty",
-    "mark",
     "plain_errors",
 ]
 
 APPLICATION_ID = 0x524C5354
 """Marks an SQLite file as a study: `RLST`."""
 SCHEMA_VERSION = 3
-"""Version of the tables below and of what is packed in them."""
-_READABLE = (2, 3)
-"""2: each column of a batch was compressed by itself. `tables` still reads that, and writes into such a study as it
-does into any other, so a writer marks it anew before it adds what a reader of 2 would call damage."""
+"""Version of the tables below and of what is packed in them. Until 2 each column of a batch was compressed by itself,
+which is no longer read: nobody could tell beforehand what it unpacks to."""
 BUSY_TIMEOUT_S = 5.0
 
 _TABLES = {
@@ -86,16 +83,11 @@ def create_tables(connection: sqlite3.Connection) -> None:
     for statement in _TABLES.values():
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    mark(connection)
-
-
-def mark(connection: sqlite3.Connection) -> None:
-    """Mark a file as written by this schema version; call it inside a transaction."""
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def check_study(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse whatever is not a study of a schema version that is read here.
+    """Refuse whatever is not a study of this schema version.
 
     Raises:
         StudyVersionError: If it is a study of another schema version.
@@ -106,10 +98,11 @@ def check_study(connection: sqlite3.Connection, path: Path) -> None:
     if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise StudyError(f"{path} is an SQLite file, but not a study of this package", path)
     version = _number(connection, "PRAGMA user_version")
-    if version not in _READABLE:
+    if version != SCHEMA_VERSION:
+        again = ", or let realtime-lab salvage make a new study of its recordings" if version < SCHEMA_VERSION else ""
         raise StudyVersionError(
-            f"{path} has schema version {version}, this version of the package reads "
-            f"{' and '.join(map(str, _READABLE))}: open it with the version that wrote it",
+            f"{path} has schema version {version}, this version of the package reads {SCHEMA_VERSION}: "
+            f"open it with the version that wrote it{again}",
             path,
         )
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()

@@ -122,7 +122,6 @@ class StudyWriter:
             self._check_same(content)
             self._db.execute("PRAGMA journal_mode = WAL")
             with self._transaction():
-                schema.mark(self._db)
                 self._give_up_orphans()
         rows = self._db.execute("SELECT trial, attempt FROM trials WHERE attempt IS NOT NULL")
         self._attempts = {int(trial): int(attempt) for trial, attempt in rows}

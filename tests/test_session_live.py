@@ -22,8 +22,10 @@ from realtime_lab.errors import ConfigError
 from realtime_lab.protocol import check_order, event_type
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import recording_from_bytes, recording_to_bytes
+from realtime_lab.server.engine import Engine
 from realtime_lab.session import azure, live, mocked, openai, run_session
-from realtime_lab.session.live_wire import open_wire
+from realtime_lab.session.live_session import LiveConnection
+from realtime_lab.session.live_wire import Wire, open_wire
 
 SHORT = ((0, 10),)
 HELD = ((0, 6), (15, 21))
@@ -102,6 +104,21 @@ def test_appends_keep_absolute_deadlines_and_every_send_time_is_logged():
     assert recording.header.pacing_error_ms <= max(lateness) <= recording.header.loop_lag_ms + 5
     middle = len(frames) // 2 * 20.0
     assert recording.sent_at(middle) == frames[len(frames) // 2 - 1]
+
+
+def test_a_session_that_is_over_is_freed_on_both_sides_without_the_collector():
+    """Each holds a detector, audio and its log: a thousand that refer to themselves would be gigabytes."""
+    script = spoken_script("hello")
+    stage = tone_stage(script, SHORT)
+    gc.collect()
+    gc.disable()
+    try:
+        with serving(ToneServer) as server:
+            assert run_session(config(), script, local(server), stage=stage).header.outcome == "complete"
+        left = [type(one) for one in gc.get_objects() if type(one) in (Engine, LiveConnection, Wire)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 def test_a_recording_of_a_live_session_holds_no_audio_and_round_trips():

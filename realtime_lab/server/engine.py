@@ -53,6 +53,10 @@ _EXPIRED = Closing(1001, "session_expired")
 _NO_MODEL = Closing(4004, "invalid_request_error.model_not_found")
 
 
+def _nobody_waits(_t_ms: float) -> None:
+    pass
+
+
 @dataclass
 class Engine:
     """One session on the server.
@@ -105,6 +109,15 @@ class Engine:
         self.turns.use_settings()
 
     # --- what a shell calls -------------------------------------------------------------------------------------
+
+    def let_go(self) -> None:
+        """The connection is gone: nothing is due any more, and the session's memory can be given back at once.
+
+        What is planned refers to the session it lies in. A thousand sessions would wait for the interpreter to look
+        for such circles, with a detector and minutes of audio each.
+        """
+        self._outbox.drop()
+        self._answering.on_played = _nobody_waits
 
     def open_as(self, session: Mapping[str, Any]) -> None:
         """Begin as the session that a client secret was given out for, before `start`."""

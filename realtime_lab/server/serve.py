@@ -266,6 +266,7 @@ class SocketSession:
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+            self.engine.let_go()
 
     async def _turned_away(self) -> bool:
         """Close at once where the service would; True when that was done."""

@@ -182,9 +182,10 @@ class LiveConnection:
         self.audio = OutputAudio(effective["audio"]["output"]["format"]["type"])
         incoming = OutputAudio(format_type)
         self.caller = caller = Caller(self._call.renderer, effective, self._call.client_turns, self._call.frame_ms)
+        wire = self._call.wire  # and not `self`, which would refer to itself, and its memory stay until that is found
         self.microphone = Microphone(
             caller.placements,
-            lambda placement: self._call.wire(placement, format_type),
+            lambda placement: wire(placement, format_type),
             self._call.frame_ms,
             incoming.rate_hz,
             incoming.width,

@@ -40,6 +40,10 @@ _silent.disabled = True
 OnMessage = Callable[[bytes, float], None]
 
 
+def _nobody(*_: object) -> None:
+    pass
+
+
 class Wire(asyncio.Protocol):
     """An open WebSocket, or one about to be.
 
@@ -101,6 +105,8 @@ class Wire(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
         self._fail(self._end_fault())
+        # The session refers to this connection: its memory is given back when it ends, not when circles are looked for.
+        self._on_message, self._on_gone = _nobody, _nobody
 
     @property
     def connected(self) -> bool:

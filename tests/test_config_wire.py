@@ -288,3 +288,15 @@ def test_depth_bombs_and_cycles_are_refused():
 def test_semantic_vad_reads_from_the_flat_shape():
     obj = {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}
     assert SessionConfig.from_wire(obj).turn_detection == SemanticVad(eagerness="high")
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_too_large_for_any_float_is_refused(value):
+    with pytest.raises(ConfigError, match="threshold"):
+        SessionConfig.from_wire({"turn_detection": {"type": "server_vad", "threshold": value}})
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {"a": {None: 1}}])
+def test_a_key_that_is_no_text_is_refused_wherever_it_stands(value):
+    with pytest.raises(ConfigError):
+        SessionConfig(model="m").with_values({"tracing": value})

@@ -48,6 +48,21 @@ def test_a_known_type_with_wrong_fields_is_kept_with_the_reason():
     assert "item_id" in event.problem
 
 
+@pytest.mark.parametrize(
+    "event",
+    [ev.UnknownEvent(type="x", raw=b'{"type":"x"}', problem="why"), ev.SpeechStopped(item_id="i", audio_end_ms=9)],
+)
+def test_an_event_survives_as_a_plain_mapping(event):
+    assert codec.event_from_builtins(codec.event_to_builtins(event), from_server=True) == event
+    assert ev.event_type(event) == codec.event_to_builtins(event)["type"]
+
+
+@pytest.mark.parametrize("fields", [None, 3, "x", [], {}, {"type": 3}])
+def test_what_is_no_mapping_with_a_type_is_no_event(fields):
+    with pytest.raises(ProtocolError, match="no JSON object with a string 'type'"):
+        codec.event_from_builtins(fields, from_server=False)
+
+
 def test_older_names_are_read_as_todays():
     event = codec.decode_server('{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"AA=="}')
     assert event == ev.AudioDelta(response_id="r", item_id="i", delta="AA==")

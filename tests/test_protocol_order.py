@@ -56,6 +56,27 @@ def test_an_event_out_of_place_is_named(move, to, complaint):
     assert any(complaint in violation for violation in check_order(events))
 
 
+@pytest.mark.parametrize(
+    ("at", "event", "complaint"),
+    [
+        (0, ev.SpeechStarted(item_id="v", audio_start_ms=0), "before session.created"),
+        (2, ev.SpeechStarted(item_id="v", audio_start_ms=10), "speech_started while u still has speech"),
+        (3, ev.SpeechStopped(item_id="u", audio_end_ms=10), "audio time runs back from 900 to 10 ms"),
+        (8, ev.ResponseCreated(response=Response(id="r")), "response r created twice"),
+        (6, ev.OutputItemAdded(response_id="x", output_index=0, item=BOT), "x"),
+    ],
+)
+def test_an_event_too_many_is_named(at, event, complaint):
+    events = documented_turn()
+    events.insert(at, event)
+    assert any(complaint in violation for violation in check_order(events))
+
+
+def test_what_a_client_sent_and_what_nobody_knows_is_passed_over():
+    events = documented_turn()
+    assert check_order([events[0], ev.InputAudioCommit(), ev.UnknownEvent(type="x", raw=b"{}"), *events[1:]]) == []
+
+
 def test_nothing_may_follow_the_end_of_a_response():
     late = ev.AudioDelta(**IDS, delta="")
     assert check_order([*documented_turn(), late])

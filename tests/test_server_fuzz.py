@@ -308,6 +308,21 @@ def test_a_frame_that_was_met_leaves_the_session_usable():
             "item_create_invalid_previous_item_id",
             "previous_item_id",
         ),
+        (
+            {"type": "conversation.item.create", "item": {"type": "message", "content": []}},
+            "missing_required_parameter",
+            "item.role",
+        ),
+        (
+            {"type": "conversation.item.create", "item": {**ITEM, "content": [{"type": "input_audio"}]}},
+            "missing_required_parameter",
+            "item.content[0].audio",
+        ),
+        (
+            {"type": "conversation.item.create", "item": {**ITEM, "content": [{"type": "input_audio", "audio": "*"}]}},
+            "invalid_value",
+            "item.content[0].audio",
+        ),
         ({"type": "conversation.item.retrieve", "item_id": "nobody"}, "item_retrieve_invalid_item_id", "item_id"),
         ({"type": "conversation.item.delete", "item_id": "nobody"}, "item_delete_invalid_item_id", "item_id"),
         (

@@ -231,6 +231,37 @@ def test_trials_that_hold_what_no_sweep_writes_are_named_whatever_is_asked(store
         assert "\n" not in str(caught.value)
 
 
+def test_attempts_that_hold_text_where_numbers_belong_are_named(store):
+    filled(store, [0])
+    with database(store) as db:
+        db.execute("UPDATE attempts SET attempt = 'x'")
+    with reading(store) as reader, pytest.raises(StudyDamagedError, match="its attempts hold text"):
+        reader.attempts()
+
+
+def test_a_recording_that_is_no_zlib_is_named(store):
+    filled(store, [0])
+    with database(store) as db:
+        db.execute("UPDATE recordings SET data = x'00'")
+    with pytest.raises(StudyDamagedError, match="the recording of trial 0 does not match its checksum"):
+        Study(store).recording(0)
+
+
+def test_what_was_sent_out_and_not_waited_for_is_on_record(store):
+    writer = StudyWriter.open(store, content())
+    writer.abandon([2], *DATES)
+    writer.close()
+    assert Study(store).states() == {"cancelled": 1, "planned": 5}
+    with reading(store) as reader:
+        assert reader.attempts() == [(2, None, "cancelled")]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"file.sub cannot be made"):
+        StudyWriter.open(tmp_path / "file" / "sub" / "s.sqlite", content())
+
+
 def test_a_second_writer_is_refused_and_the_first_goes_on(store):
     writer = StudyWriter.open(store, content())
     with pytest.raises(StudyLockedError, match="this very process"):

@@ -137,10 +137,6 @@ class Endpointer:
         """Leave the speaking state without a transition, as a manual clear does."""
         self.speaking = False
 
-    def skip(self, frames: int) -> None:
-        """Let `frames` frames pass unheard, as while turn detection is off."""
-        self.frame += frames
-
     def step(self, probability: float) -> Transition | None:
         """Take the next frame's probability; the transition it completes, if any."""
         frame, self.frame = self.frame, self.frame + 1

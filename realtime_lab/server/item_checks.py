@@ -59,9 +59,7 @@ def _part_problem(part: ContentPart, allowed: tuple[str, ...]) -> Problem | None
     if part.type in ("input_text", "output_text"):
         missing = not isinstance(part.text, str)
         return Problem("text", None, "text", code="missing_required_parameter") if missing else None
-    if part.type == "input_audio":
-        return _audio_problem(part)
-    return None
+    return _audio_problem(part) if part.type == "input_audio" else None
 
 
 def _audio_problem(part: ContentPart) -> Problem | None:

@@ -228,3 +228,9 @@ def test_an_unknown_column_is_named():
         calibration_df(words(), by="nope")
     with pytest.raises(RealtimeLabError, match="confidence = 'best': allowed: confidence, confidence_min"):
         calibration_df(words(), confidence="best")
+
+
+@pytest.mark.parametrize("measure", [brier_score, auroc, risk_coverage])
+def test_confidences_that_are_not_one_to_a_word_are_refused(measure):
+    with pytest.raises(ValueError, match="confidence and right"):
+        measure([0.5, 0.6], [True])

@@ -86,6 +86,14 @@ def test_the_stated_rules_of_english(text, expected):
     assert words(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [("2 thousand 5", ["2005"]), ("two thousand five", ["2005"]), ("2 million 5", ["2000005"])],
+)
+def test_what_follows_a_scale_word_is_added_to_it(said, written):
+    assert words(said) == written
+
+
 def test_both_words_of_a_contraction_have_their_own_letters():
     assert [tuple(word) for word in normalise("you're, don't", ENGLISH)] == [
         ("you", 0, 3),

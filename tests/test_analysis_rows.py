@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import math
 import subprocess
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -306,6 +308,18 @@ def test_an_empty_recording_gives_empty_tables_and_a_trial():
 def test_a_hostile_configuration_is_read_as_unknown(config):
     hand = one_turn(header={"effective": config})
     assert session_rows(hand.build()).turns[0]["endpoint_delay_ms"] in (560.0, None)
+
+
+def test_audio_that_stands_in_a_delta_itself_is_measured_there():
+    """A log that was made by hand, or by another client, may hold the sound: 100 ms of silence, then of a tone."""
+    sound = np.concatenate([np.zeros(2_400, "<i2"), np.full(2_400, 9_000, "<i2")])
+    hand = Hand([[(1000.0, 2000.0)]])
+    hand.item("a", 1060.0, 2560.0)
+    hand.answer("a", 2600.0, audible_ms=0.0, text=True)
+    payload = base64.b64encode(sound.tobytes()).decode()
+    hand.say(3000.0, ev.AudioDelta(response_id="resp_a", item_id="out_a", delta=payload))
+    turn = session_rows(hand.build()).turns[0]
+    assert (turn["response_latency_ms"], turn["leading_silence_ms"]) == (3000.0 - 2000.0, 100.0)
 
 
 def test_hostile_audio_in_a_delta_is_no_audio():

@@ -203,7 +203,7 @@ class StudyReader:
     def recording(self, trial: int, attempt: int | None = None) -> bytes | None:
         """The bytes of a trial's last recording, or of one attempt's; None without one, or one to be made again."""
         row = self._db.execute(
-            "SELECT codec, size, sha256, data FROM recordings WHERE trial = ?1 AND attempt = coalesce(?2, attempt)"
+            "SELECT codec, size, sha256, data FROM recordings WHERE trial = ? AND attempt = coalesce(?, attempt)"
             " ORDER BY attempt DESC LIMIT 1",
             (trial, attempt),
         ).fetchone()

@@ -286,6 +286,6 @@ def test_a_notebook_with_verbose_tracebacks_holds_no_key(root, tmp_path, monkeyp
         resources = {"metadata": {"path": str(tmp_path)}}
         NotebookClient(book, timeout=120, resources=resources, kernel_name="python3", allow_errors=True).execute()
     text = nbformat.writes(book)
-    assert "RemoteError" in text and "ConfigError" in text and "ZeroDivisionError" in text
+    assert "RemoteError" in text and "ArgumentError" in text and "ZeroDivisionError" in text
     assert "DEBUG" in text and "application/vnd.jupyter.widget-state+json" in text
     assert not hits(text, *content(rl.Study(tmp_path / "a.sqlite")), *content(rl.Study(tmp_path / "b.sqlite")))

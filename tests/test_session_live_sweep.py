@@ -109,8 +109,9 @@ def test_a_server_with_room_for_one_session_gets_one_after_the_other(short_scrip
     with serving(OneSlotServer) as server:
         target = rl.live(server.url, api_key_env=None, sessions=4)
         store = tmp_path / "s.sqlite"
-        study = rl.run_sweep(plan_of(short_script, repeats=2), target=target, store=store, workers=0, progress=False)
-    assert list(study.trials_df()["state"]) == ["complete"] * 4
+        how = {"workers": 0, "progress": False, "max_trials": 4}
+        study = rl.run_sweep(plan_of(short_script, repeats=2), target=target, store=store, **how)
+    assert list(study.trials_df()["state"]) == ["complete"] * 4, "none counts twice towards max_trials"
     assert server.turned_away > 0
 
 

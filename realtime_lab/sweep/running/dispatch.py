@@ -221,6 +221,7 @@ class Dispatcher:
 
     def _later(self, trials: Sequence[int], task: _Task) -> None:
         self._schedule.put_back(trials)
+        self.sent -= len(trials)
         self.meter.lost(len(trials))
         self._writer.lose(trials, "the service asked for fewer sessions at a time", task.sent_utc, _now_utc())
         if self.request.budget is not None:

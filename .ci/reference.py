@@ -14,7 +14,7 @@ import pdoc
 
 from realtime_lab.analysis import columns
 from realtime_lab.analysis.columns import EVENTS, KEYS, RESPONSES, TOKENS, TRIALS, TURNS, WORDS, Column
-from realtime_lab.analysis.summary_columns import SUMMARY
+from realtime_lab.analysis.summary.columns import SUMMARY
 
 FRAMES = {
     "Keys of every frame": KEYS,

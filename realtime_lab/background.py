@@ -15,8 +15,6 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
-__all__ = ["BackgroundLoop", "run", "submit"]
-
 T = TypeVar("T")
 
 CLEANUP_S = 5.0

@@ -10,8 +10,6 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Agenda", "Clock", "VirtualClock"]
-
 T = TypeVar("T")
 
 

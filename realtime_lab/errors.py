@@ -27,9 +27,10 @@ Local mistakes and remote faults are different types, so `except RemoteError` ne
 
 from __future__ import annotations
 
+import difflib
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,12 @@ class Problem:
             shown = shown[:77] + "..."
         text = f"{self.path} = {shown}: allowed: {self.allowed}"
         return f"{text} ({self.hint})" if self.hint else text
+
+
+def nearest_hint(name: object, known: Iterable[str]) -> str:
+    """The question which known name was meant by a wrong one, empty when none is alike."""
+    near = difflib.get_close_matches(str(name)[:80], list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 class ConfigError(RealtimeLabError, ValueError):

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from realtime_lab import background
 
-__all__ = ["allow_nested_loops", "run"]
-
 T = TypeVar("T")
 
 FIRST_HARMED_KERNEL = (7, 1)

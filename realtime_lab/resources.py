@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 
 from realtime_lab.errors import RealtimeLabError
 
-__all__ = ["data_dir", "data_path"]
-
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -20,7 +20,7 @@ def run():
 
 
 def _raising(error):
-    def sweep(*args):
+    def sweep(*args, **options):
         raise error
 
     return sweep
@@ -192,7 +192,7 @@ def test_a_sweep_of_which_nothing_came_says_so_and_ends_with_1(run, tmp_path):
 
 
 def test_a_warning_is_a_line_of_its_own(run, monkeypatch, tmp_path):
-    def sweep(*args):
+    def sweep(*args, **options):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("2 of 4 trials failed", RuntimeWarning, stacklevel=1)

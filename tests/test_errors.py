@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from realtime_lab import errors, load_scripts
-from realtime_lab.analysis.choice_where import parse_where
+from realtime_lab.analysis.deciding.limits import parse_where
 
 
 def test_a_notebook_shows_the_callers_line_and_the_message_but_nothing_of_the_package():

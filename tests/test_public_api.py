@@ -9,8 +9,11 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from itertools import groupby
+from pathlib import Path
 
 import pytest
+from public_names import KEPT, public_lines
 
 import realtime_lab as rl
 
@@ -34,30 +37,22 @@ def test_all_is_sorted_without_doubles():
     assert rl.__all__ == sorted(set(rl.__all__))
 
 
-@pytest.mark.parametrize("name", rl.__all__)
-def test_every_public_name_is_there_and_is_its_modules_own(name):
-    value = getattr(rl, name)
-    home = import_module(f"realtime_lab.{rl._HOME[name]}") if name in rl._HOME else None
-    assert value is (getattr(home, name) if home else import_module(f"realtime_lab.{name}"))
-    assert home is None or name in home.__all__
+@pytest.mark.parametrize("room", [rl, rl.analysis, rl.plots], ids=lambda room: room.__name__)
+def test_dir_lists_the_public_names_and_nothing_else(room):
+    """Also once they are looked up, and once modules named as they are were imported."""
+    stub = Path(room.__file__).with_suffix(".pyi").read_text()
+    shown = {alias.name for line in ast.parse(stub).body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    assert all(getattr(room, name) is not None for name in room.__all__)
+    assert set(dir(room)) == set(room.__all__) == shown
 
 
-def test_the_three_lists_of_names_agree(root):
-    """What `__all__` names, what is looked up, and what type checkers are shown."""
-    tree = ast.parse((root / "realtime_lab" / "__init__.py").read_text())
-    guard = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    shown = {
-        alias.name: (line.module or "").removeprefix("realtime_lab").removeprefix(".")
-        for line in guard.body
-        if isinstance(line, ast.ImportFrom)
-        for alias in line.names
-    }
-    assert shown == {**rl._HOME, **dict.fromkeys(rl._SUBMODULES, "")}
-    assert sorted(shown) == rl.__all__
+def test_every_name_is_called_as_it_was():
+    """`python tests/helpers/public_names.py` keeps a change that is meant."""
+    assert public_lines() == KEPT.read_text().splitlines()
 
 
 def test_a_misspelt_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="has no attribute 'SesionConfig'"):
+    with pytest.raises(AttributeError, match="SesionConfig"):
         rl.SesionConfig  # noqa: B018
 
 
@@ -73,11 +68,28 @@ def test_the_docstring_uses_public_names_only():
     assert {"load_scripts", "SessionConfig", "run_session", "SweepPlan", "run_sweep", "plots"} <= used
 
 
+def _walks():
+    """The stops of each walk, as (module, name)."""
+    blocks = re.findall(r"(?:^  [\w.]+ .*\n)+", rl.__doc__, re.M)
+    return [re.findall(r"^  (\w+(?:\.\w+)+)\.(\w+) ", block, re.M) for block in blocks]
+
+
 def test_the_docstring_walks_through_rooms_that_are_there():
-    stops = re.findall(r"^  (\w+(?:\.\w+)+)\.(\w+) ", rl.__doc__, re.M)
-    assert len(stops) > 20
-    for module, name in stops:
+    walks = [walk for walk in _walks() if walk]
+    assert [len(walk) > 10 for walk in walks] == [True, True]
+    for module, name in (stop for walk in walks for stop in walk):
         assert hasattr(import_module(f"realtime_lab.{module}"), name), (module, name)
+
+
+def test_the_walks_pass_each_room_once():
+    for walk in _walks():
+        rooms = [room for room, _ in groupby(module.rpartition(".")[0] or module for module, _ in walk)]
+        assert len(rooms) == len(set(rooms)), rooms
+
+
+def test_no_folder_holds_more_than_18_files(root):
+    folders = [root / "realtime_lab", *(p for p in (root / "realtime_lab").rglob("*") if p.is_dir())]
+    assert {str(f): n for f in folders if (n := len(list(f.glob("*.py")))) > 18} == {}
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import realtime_lab as rl
 from realtime_lab.analysis.columns import EVENTS, RESPONSES, TOKENS, TRIALS, TURNS, WORDS
-from realtime_lab.analysis.summary_columns import SUMMARY
+from realtime_lab.analysis.summary.columns import SUMMARY
 
 SCRIPT = Path(__file__).resolve().parent.parent / ".ci" / "reference.py"
 

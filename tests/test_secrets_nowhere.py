@@ -26,11 +26,11 @@ from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ErrorDetail
 from realtime_lab.recording import recording_to_bytes
-from realtime_lab.server.http import Reply
-from realtime_lab.server.serve import RealtimeServer, SocketSession
-from realtime_lab.session import live, run_session
-from realtime_lab.session.live_secrets import secret_keeper
-from realtime_lab.session.rest import create_client_secret, create_session
+from realtime_lab.server.serving.rest import Reply
+from realtime_lab.server.serving.serve import RealtimeServer, SocketSession
+from realtime_lab.session import run_session
+from realtime_lab.session.live.secrets import create_client_secret, create_session, secret_keeper
+from realtime_lab.session.targets import live
 from realtime_lab.widgets import RunPanel
 
 CANARY = "CANARY4b7f-no-prefix-that-gives-it-away"
@@ -76,8 +76,8 @@ def careless(key):
 def _loud(monkeypatch, caplog):
     """The key in its variable with a newline after it, and every logger at its loudest."""
     monkeypatch.setenv("SOME_KEY", CANARY + "\n")
-    monkeypatch.setattr("realtime_lab.session.live_run._FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr("realtime_lab.session.live_secrets._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("realtime_lab.session.live.run._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("realtime_lab.session.live.secrets._FIRST_WAIT_S", 0.01)
     secret_keeper.cache_clear()
     caplog.set_level(logging.DEBUG)
     for name in ("websockets", "websockets.client", "websockets.server", "httpx", "httpcore", "asyncio"):

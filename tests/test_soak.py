@@ -19,7 +19,8 @@ from live_servers import shortest_script
 
 from realtime_lab.audio import babble, clean
 from realtime_lab.config import ServerVad, SessionConfig
-from realtime_lab.session import live, mocked
+from realtime_lab.session import mocked
+from realtime_lab.session.targets import live
 from realtime_lab.sweep import SweepPlan, start_sweep
 from realtime_lab.testing.doctor import planted_server
 

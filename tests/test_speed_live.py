@@ -23,7 +23,7 @@ from others import python_with, run_client
 
 from realtime_lab.bench.live import busy_cell, count
 from realtime_lab.config import ServerVad, SessionConfig
-from realtime_lab.session import live
+from realtime_lab.session.targets import live
 from realtime_lab.sweep import SweepPlan
 from realtime_lab.testing.doctor import planted_server
 from realtime_lab.widgets import RunPanel

@@ -10,25 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "COMMIT_DELAY",
-    "EVENTS",
-    "KEYS",
-    "LATENCY_METRICS",
-    "METRICS_VERSION",
-    "OTHER_METRICS",
-    "OUTCOMES",
-    "RESPONSES",
-    "RESPONSE_CAUSES",
-    "TOKENS",
-    "TRIALS",
-    "TURNS",
-    "WORDS",
-    "Column",
-    "column",
-    "setting_names",
-]
-
 METRICS_VERSION = 1
 """Version of every definition below."""
 

@@ -15,18 +15,6 @@ from numpy.typing import NDArray
 
 from realtime_lab.analysis.columns import Column
 
-__all__ = [
-    "RESPONSE_USD",
-    "TRANSCRIPTION_USD",
-    "TRIAL_USD",
-    "Price",
-    "PriceTable",
-    "TranscriptionPrice",
-    "response_usd",
-    "transcription_usd",
-    "usage_of",
-]
-
 RESPONSE_USD = Column("usd", "float", "what its tokens cost by the price table; null: not known", "USD", "", True)
 TRIAL_USD = Column(
     "usd", "float", "what its responses and transcripts cost by the price table; null: not known", "USD", "", True

@@ -12,8 +12,6 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CausalResampler", "resample_causally"]
-
 _TAPS_PER_PHASE = 24
 """Kernel length at the lower rate; 24 taps of a Hamming-windowed sinc pass 90 % of the band (Smith, SASP, ch. 4)."""
 

@@ -1,6 +1,6 @@
 """Acoustic conditions as values: what is added to a script's clean sound, and how strongly.
 
-The sound itself is made in `audio.render` and `audio.noise`.
+The sound itself is made in `noise`, and put under speech in `render`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from typing import Literal, cast, get_args
 
 from realtime_lab.errors import ArgumentError, ConfigError, Problem
 
-__all__ = ["CONDITION_KINDS", "Condition", "ConditionKind", "babble", "clean", "pink", "telephone", "white"]
-
 ConditionKind = Literal["clean", "white", "pink", "babble", "telephone"]
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 """Every kind of condition."""
 
 MIN_SNR_DB = -20.0
 MAX_SNR_DB = 60.0
-_NOISY = ("white", "pink", "babble")
+NOISES: tuple[ConditionKind, ...] = ("white", "pink", "babble")
+"""Those that have a level."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Condition:
     def __post_init__(self) -> None:
         if self.kind not in CONDITION_KINDS:
             raise ArgumentError([Problem("condition.kind", self.kind, " | ".join(CONDITION_KINDS))])
-        if self.kind not in _NOISY:
+        if self.kind not in NOISES:
             if self.snr_db is not None:
                 hint = f"{self.kind} has no noise level: leave snr_db out"
                 raise ArgumentError([Problem("condition.snr_db", self.snr_db, "not given", hint)])

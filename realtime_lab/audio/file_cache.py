@@ -9,8 +9,6 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["MAX_BYTES", "FileCache", "cache_folder", "prune_cache"]
-
 MAX_BYTES = 1_000_000_000
 """The cache folder is kept under this size; least recently used files go first."""
 _PATTERNS = ("vad/**/*.f32", "segments/**/*.json")

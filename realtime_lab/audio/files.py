@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, as_pcm16
 from realtime_lab.errors import AudioError
 
-__all__ = ["MAX_AUDIO_S", "audio_channels", "audio_length_ms", "read_audio"]
-
 MAX_AUDIO_S = 2 * 3_600
 """Longest file that is read, s: a call, not a day's archive."""
 

@@ -9,15 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "ALAW_SILENCE",
-    "ULAW_SILENCE",
-    "decode_alaw",
-    "decode_ulaw",
-    "encode_alaw",
-    "encode_ulaw",
-]
-
 ULAW_SILENCE = 0xFF
 """The mu-law byte of the value 0."""
 ALAW_SILENCE = 0xD5

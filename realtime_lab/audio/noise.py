@@ -6,15 +6,13 @@ Every draw comes from a generator the caller seeds; nothing here reads a file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_lab.audio.g711 import decode_ulaw, encode_ulaw
 from realtime_lab.audio.pcm import SAMPLE_RATE_HZ, as_float, as_pcm16
-
-__all__ = ["LOOP_SAMPLES", "MIN_TALKERS", "babble_loop", "pink_loop", "telephone_channel", "white_loop"]
 
 Samples = NDArray[np.float64]
 
@@ -100,6 +98,12 @@ def telephone_channel(samples: Samples) -> Samples:
     stuffed = np.zeros(len(samples))
     stuffed[::3] = coded
     return _filtered(stuffed, 3 * _low_pass(_PHONE_BAND_HZ[1] + 300.0))
+
+
+LOOPS: dict[str, Callable[[np.random.Generator], Samples]] = {"white": white_loop, "pink": pink_loop}
+"""Noise by the kind of condition; babble is made of clips."""
+CHANNELS: dict[str, Callable[[Samples], Samples]] = {"telephone": telephone_channel}
+"""What becomes of all sound, by the kind of condition; every other kind changes nothing."""
 
 
 def _low_pass(cutoff_hz: float) -> Samples:

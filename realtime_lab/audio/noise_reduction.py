@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from realtime_lab.audio.pcm import GRID_MS
 
-__all__ = ["GATE_VERSION", "NOISE_REDUCTIONS", "FrameGate", "GateKind", "reduce_noise"]
-
 GATE_VERSION = "gate1"
 """Names in caches what the rule and its figures make of a sound; to be changed with them."""
 _HOP_MS = 8

@@ -12,21 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "GRID_MS",
-    "GRID_SAMPLES",
-    "SAMPLES_PER_MS",
-    "SAMPLE_RATE_HZ",
-    "Interval",
-    "as_float",
-    "as_pcm16",
-    "first_audible_sample",
-    "level_dbfs",
-    "ms_to_samples",
-    "pcm_key",
-    "samples_to_ms",
-]
-
 SAMPLE_RATE_HZ = 24_000
 """Sample rate of all audio inside the package, and of the service's `audio/pcm`."""
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000

@@ -14,8 +14,6 @@ from typing import Literal, get_args
 
 from realtime_lab.audio.pcm import Interval
 
-__all__ = ["REFERENCE_SOURCES", "Clip", "Interval", "ReferenceSource", "Script", "Segment", "Timing", "Turn"]
-
 ReferenceSource = Literal["human", "two_channel", "constructed", "automatic"]
 """Who says where speech is. Constructed: pauses of known length stand between stretches of speech whose edges were
 measured on the clean clip. Automatic labels give provisional rates."""

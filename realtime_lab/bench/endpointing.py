@@ -8,11 +8,9 @@ import numpy as np
 
 from realtime_lab.audio import clean, load_scripts
 from realtime_lab.bench.values import Figure
-from realtime_lab.server.endpointing import EndpointRule
-from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
+from realtime_lab.server.hearing.endpointing import EndpointRule
+from realtime_lab.server.hearing.grid import PaddedTracks, endpoint_grid
 from realtime_lab.session import Stage
-
-__all__ = ["measure"]
 
 
 def measure(quick: bool) -> list[Figure]:

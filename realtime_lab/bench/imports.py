@@ -15,8 +15,6 @@ from realtime_lab.bench.workload import BASE
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.sweep import SweepPlan, run_sweep
 
-__all__ = ["measure"]
-
 _PLOT = """import sys, realtime_lab as rl
 rl.plots.tradeoff(rl.Study.open(sys.argv[1])).figure.savefig(sys.argv[2])"""
 

@@ -22,12 +22,10 @@ from realtime_lab.bench.values import Figure
 from realtime_lab.bench.workload import BASE
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol.codec import decode_server, event_to_builtins
-from realtime_lab.server.hearing import SIMULATED
+from realtime_lab.server.recogniser.transcriber import SIMULATED
 from realtime_lab.session import mocked, run_session
-from realtime_lab.session.live_wire import framed, unframed
+from realtime_lab.session.live.wire import framed, unframed
 from realtime_lab.testing.doctor import Checkup
-
-__all__ = ["busy_cell", "count", "measure"]
 
 _HOLD = """import sys; sys.path[:] = {path!r}
 import msgspec

@@ -14,8 +14,6 @@ from realtime_lab.bench.values import FORMAT_VERSION, Figure, Results
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.sweep.workers.pool import usable_cores
 
-__all__ = ["BENCHES", "compare_results", "load_results", "run_benches", "save_results"]
-
 BENCHES: dict[str, str] = {
     "imports": "how long the package and a stored study's first plot take in a new process",
     "endpointing": "(setting, clip) cells a second with numpy",

@@ -14,8 +14,6 @@ from realtime_lab.bench.workload import BASE
 from realtime_lab.session import Stage, mocked
 from realtime_lab.sweep import Confirm, SweepPlan, run_stages
 
-__all__ = ["measure"]
-
 
 def measure(quick: bool) -> list[Figure]:
     """500 settings of the orders (50 when quick), one worker per core, detector's probabilities remembered."""
@@ -34,7 +32,7 @@ def measure(quick: bool) -> list[Figure]:
     _warm(plan)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        stages = run_stages(plan, Path(folder) / "s.sqlite", progress=False)
+        stages = run_stages(plan, store=Path(folder) / "s.sqlite", progress=False)
         seconds = time.perf_counter() - began
         computed = float(stages.screen.trials_df()["vectorised"].mean())
     note = (

@@ -15,8 +15,6 @@ from realtime_lab.sweep import SweepPlan, run_sweep
 from realtime_lab.sweep.workers.pool import usable_cores
 from realtime_lab.sweep.workers.worker import run_batch, run_trial
 
-__all__ = ["measure"]
-
 _SESSION_S = 10.0
 _SPACE = {"silence_duration_ms": range(200, 1200, 50), "threshold": [0.3, 0.5, 0.7], "max_output_tokens": [64, "inf"]}
 

@@ -12,8 +12,6 @@ from realtime_lab.bench.workload import fill_study, large_plan
 from realtime_lab.sweep import Study
 from realtime_lab.sweep.workers.pool import usable_cores
 
-__all__ = ["measure"]
-
 
 def measure(quick: bool) -> list[Figure]:
     """Fill a study with the rows of real sessions, without their recordings, and read it back."""

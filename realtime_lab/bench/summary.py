@@ -19,11 +19,9 @@ import numpy as np
 import pandas as pd
 
 from realtime_lab.analysis.columns import LATENCY_METRICS, OTHER_METRICS
-from realtime_lab.analysis.summary import summary
+from realtime_lab.analysis.summary.settings import summary
 from realtime_lab.bench.values import Figure
 from realtime_lab.errors import RealtimeLabError
-
-__all__ = ["measure"]
 
 _KEYS = ["silence_duration_ms", "threshold", "condition"]
 _ROUNDS = 4

@@ -16,8 +16,6 @@ from realtime_lab.sweep.store.content import study_content
 from realtime_lab.sweep.store.writer import StudyWriter
 from realtime_lab.sweep.workers.worker import TrialResult
 
-__all__ = ["measure"]
-
 _WORDS = "a large pepperoni pizza with extra cheese and two bottles of water please thank you".split()
 
 

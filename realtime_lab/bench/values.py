@@ -6,8 +6,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["FORMAT_VERSION", "Figure", "Results"]
-
 FORMAT_VERSION = 1
 
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from realtime_lab.audio import babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
-from realtime_lab.server.hearing import SIMULATED
+from realtime_lab.server.recogniser.transcriber import SIMULATED
 from realtime_lab.session import mocked
-from realtime_lab.sweep.plans.plan import SweepPlan, Trial
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.trials import Trial
 from realtime_lab.sweep.store.content import study_content
 from realtime_lab.sweep.store.writer import StudyWriter
 from realtime_lab.sweep.workers.worker import TrialResult, TrialTask, run_trial
-
-__all__ = ["BASE", "fill_study", "large_plan", "tasks_of"]
 
 BASE = SessionConfig(
     model="gpt-realtime", turn_detection=ServerVad(), transcription=Transcription(model="gpt-4o-transcribe")

@@ -1,5 +1,5 @@
 """The command line, `realtime-lab`: `commands` holds each command, `printed` what they print of a study."""
 
-from realtime_lab.cli.commands import app, demo_plan, main
+import lazy_loader
 
-__all__ = ["app", "demo_plan", "main"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,18 +10,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from realtime_lab.cli.ending import Commands, plain_ends
 from realtime_lab.cli.printed import LEGEND, bound_line, choice_lines, heard_lines, settings_table, tokens_line, trust
 from realtime_lab.errors import RealtimeLabError
+from realtime_lab.sweep.running.options import RunOptions, help_of
 
 if TYPE_CHECKING:
     from realtime_lab.sweep import Study, SweepPlan
-
-__all__ = ["app", "demo_plan", "main"]
 
 app = typer.Typer(
     cls=Commands,
@@ -39,7 +38,7 @@ Observed: the service. Predicted: mocked sessions with the fitted profile, the s
 were fitted to these very sessions, so on others they can be expected to do somewhat worse. Answers were asked for in
 one short sentence: the lengths of others are not known."""
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one per core")]
+Workers = Annotated[int | None, typer.Option(min=1, help=help_of("workers"), show_default="one per core")]
 
 
 def demo_plan(seed: int) -> SweepPlan:
@@ -75,7 +74,7 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
         plan = demo_plan(seed)
         typer.echo(f"{plan.estimate()}: {len(plan.settings)} settings, mocked, offline")
-        study = _sweep(plan, out / "study.sqlite", workers)
+        study = _sweep(plan, store=out / "study.sqlite", workers=workers)
         typer.echo("Summing up, and drawing the trade-off ...")
         summary = study.summary()
         summary.to_csv(out / "summary.csv", index=False)
@@ -96,26 +95,23 @@ def demo(
 
 def _write_report(study: Study, path: Path, **asked: Any) -> None:
     """One HTML file; imported when wanted, so that other commands start quickly."""
-    from realtime_lab.report.writing import report as write_report
+    from realtime_lab.report.page import report as write_report
 
     write_report(study, path, **asked)
 
 
 @app.command()
 def sweep(
-    store: Annotated[Path, typer.Option(help="The study file: made when it is not there, resumed when it is.")],
+    store: Annotated[Path, typer.Option(help=help_of("store"))],
     plan: Annotated[Path | None, typer.Argument(help="The plan, a TOML file.")] = None,
     like: Annotated[Path | None, typer.Option(help="A study whose plan to run instead, such as a colleague's.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(help="With --like: folder to look for its audio in.")] = None,
     key_to: Annotated[list[str] | None, typer.Option(help="With --like: address its key may be sent to.")] = None,
     workers: Workers = None,
-    max_usd: Annotated[float | None, typer.Option(help="What may be spent; a paid target needs it.")] = None,
-    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials to run now; the rest stay planned.")] = None,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(help="How long to send trials out; how much audio, for a paid target of unknown price."),
-    ] = None,
-    keep_recordings: Annotated[bool, typer.Option(help="Keep the recordings of mocked sessions.")] = True,
+    max_usd: Annotated[float | None, typer.Option(help=help_of("max_usd"))] = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help=help_of("max_trials"))] = None,
+    max_seconds: Annotated[float | None, typer.Option(help=help_of("max_seconds"))] = None,
+    keep_recordings: Annotated[bool, typer.Option(help=help_of("keep_recordings"))] = True,
 ) -> None:
     """Run the plan in PLAN into the study at STORE; the same command goes on where an interrupted one stopped."""
     with plain_ends():
@@ -123,8 +119,15 @@ def sweep(
 
         loaded = _plan_of(plan, like, audio or [], key_to or [])
         typer.echo(str(loaded.estimate()))
-        limits = {"max_usd": max_usd, "max_trials": max_trials, "max_seconds": max_seconds}
-        study = _sweep(loaded, store, workers, keep_recordings=keep_recordings, **limits)
+        study = _sweep(
+            loaded,
+            store=store,
+            workers=workers,
+            keep_recordings=keep_recordings,
+            max_usd=max_usd,
+            max_trials=max_trials,
+            max_seconds=max_seconds,
+        )
         summary = study.summary()
         typer.echo(f"\n{settings_table(summary, list(loaded.space))}\n\n{LEGEND}{trust(summary)}\n")
         typer.echo(choice_lines(study))
@@ -227,11 +230,11 @@ def serve(
     It speaks today's protocol alone: the beta's header and flat names are refused, as the service refuses them.
     """
     if conformance:
-        from realtime_lab.server.conformance import conformance_table
+        from realtime_lab.server.serving.conformance import conformance_table
 
         typer.echo(conformance_table(), nl=False)
         return
-    from realtime_lab.server.command import serve_until_interrupted
+    from realtime_lab.server.serving.command import serve_until_interrupted
 
     if end_of_turn is not None:  # a console script does not look for modules where it is called
         sys.path.insert(0, str(Path.cwd()))
@@ -256,7 +259,7 @@ def calibrate(
 
     with plain_ends():
         from realtime_lab.recording import save_recording
-        from realtime_lab.session import live
+        from realtime_lab.session.targets import live
         from realtime_lab.sweep import calibrate as run_calibration
 
         place = live(target, api_key_env=None)
@@ -352,21 +355,20 @@ def main() -> None:
     app(prog_name="realtime-lab")
 
 
-def _sweep(plan: SweepPlan, store: Path, workers: int | None, **how: Any) -> Study:
+def _sweep(plan: SweepPlan, **options: Unpack[RunOptions]) -> Study:
     """Run a plan, both stages where it has two; limits hold for the first, the second has its own."""
     from realtime_lab.sweep import run_sweep
-    from realtime_lab.sweep.stages import confirming_plan, confirming_store
+    from realtime_lab.sweep.stages import confirming_options, confirming_plan
 
-    study = run_sweep(plan, store=store, workers=workers, **how)
+    study = run_sweep(plan, **options)
     if not study.states().get("complete"):
-        typer.echo(f"realtime-lab: no trial is complete, so there is nothing to show of {store}", err=True)
+        typer.echo(f"realtime-lab: no trial is complete, so there is nothing to show of {study.path}", err=True)
         raise typer.Exit(1)
     if plan.confirm is None or set(study.states()) - {"complete", "excluded"}:
         return study
     second = confirming_plan(plan, study)
     typer.echo(f"\nconfirming {len(second.settings)} settings of the front on {plan.confirm.target.name}")
-    limits = {"max_usd": plan.confirm.max_usd, "max_seconds": plan.confirm.max_seconds}
-    return run_sweep(second, store=confirming_store(store), workers=workers, **how | limits)
+    return run_sweep(second, **confirming_options(plan.confirm, study.path, options))
 
 
 def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path], key_to: Sequence[str]) -> SweepPlan:

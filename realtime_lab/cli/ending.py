@@ -15,8 +15,6 @@ import typer
 
 from realtime_lab.errors import ConfigError, RealtimeLabError
 
-__all__ = ["MISTAKE", "Commands", "plain_ends"]
-
 MISTAKE = 3
 """Exit code where nothing could be done as it was asked: 1 and 2 are verdicts."""
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of a wrong command line; typer exports only its kinds

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from realtime_lab.sweep import Study
 
-__all__ = ["LEGEND", "bound_line", "choice_lines", "heard_lines", "settings_table", "tokens_line", "trust"]
-
 MAX_LINES = 60
 """Settings that printed tables show in all; the study and its summary hold the others too."""
 WIDTH = 100
@@ -42,7 +40,7 @@ def settings_table(summary: pd.DataFrame, axes: Sequence[str]) -> str:
         summary: A study's summary; `axes` and the condition tell its rows apart.
         axes: The swept settings to show; an oracle beside them is left out, as it is none.
     """
-    from realtime_lab.analysis.oracle import without_oracle
+    from realtime_lab.analysis.summary.source import without_oracle
 
     summary = without_oracle(summary)
     conditions = sorted(set(summary["condition"]), key=lambda name: (name != "clean", name))
@@ -125,7 +123,7 @@ def heard_lines(trials: pd.DataFrame) -> str:
 
 def bound_line(summary: pd.DataFrame) -> str:
     """How soon answers come when the client commits at the very end of each turn, in each condition."""
-    from realtime_lab.analysis.oracle import is_bound
+    from realtime_lab.analysis.summary.source import is_bound
 
     rows = summary[is_bound(summary)].sort_values("condition", key=lambda names: names != "clean").to_dict("records")
     parts = (f"{_median(row)} ms in {row['condition']}" for row in rows)

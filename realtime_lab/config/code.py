@@ -1,17 +1,21 @@
-"""Writing a session as Python: the cell that builds it again, and the short form for a repr."""
+"""A session written out: the cell that builds it again, its short repr, and the folded table of a notebook."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
 
-from realtime_lab.config.places import KEYWORDS, MISSING, Tree, lookup
+from realtime_lab.config.fields import short_path, treatment
+from realtime_lab.config.frozen_json import canonical_text
+from realtime_lab.config.masking import masked, shortened
+from realtime_lab.config.parts.audio import TURN_DETECTIONS
 from realtime_lab.config.shape import LOGPROBS
+from realtime_lab.config.wire import KEYWORDS, MISSING, Tree, lookup
 
 _WIDTH = 100
 _ONE_LINE = 10**9
 _CLASSES = {
-    "server_vad": "ServerVad",
-    "semantic_vad": "SemanticVad",
+    **{kind.model_fields["type"].default: kind.__name__ for kind in TURN_DETECTIONS},
     "transcription": "Transcription",
     "noise_reduction": "NoiseReduction",
 }
@@ -82,3 +86,34 @@ def _quoted(text: str) -> str:
     """A text literal in double quotes where that needs no more escapes."""
     literal = repr(text)
     return literal if '"' in literal else f'"{literal[1:-1]}"'
+
+
+_CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top"
+_MUTED = "color:var(--jp-ui-font-color2, GrayText)"
+_LONGEST_TEXT = 300
+
+
+def session_html(leaves: Mapping[str, object], extra: Mapping[str, object]) -> str:
+    """The HTML of a session.
+
+    Args:
+        leaves: Plain values of the fields that are set, by full path.
+        extra: What is laid over them.
+    """
+    rows = [_row(short_path(path), path, value, treatment(path, value)) for path, value in leaves.items()]
+    rows += [_row(name, f"extra.{name}", value, "unknown field") for name, value in extra.items()]
+    count = len(rows)
+    said = f"{count} field{'s' if count != 1 else ''} set" if count else "nothing set: the server's own defaults"
+    head = "".join(f'<th style="{_CELL}">{title}</th>' for title in ("field", "value", "mocked server"))
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
+    return f'<details class="rl-config"{" open" * bool(rows)}><summary>SessionConfig: {said}</summary>{table}</details>'
+
+
+def _row(name: str, path: str, value: object, note: str) -> str:
+    text = canonical_text(shortened(masked(value, path.rpartition(".")[2]), _LONGEST_TEXT))
+    cells = [
+        f'<td style="{_CELL}" title="{html.escape(path)}">{html.escape(name)}</td>',
+        f'<td style="{_CELL};white-space:pre-wrap"><code>{html.escape(text)}</code></td>',
+        f'<td style="{_CELL};{_MUTED}">{html.escape(note)}</td>',
+    ]
+    return f"<tr>{''.join(cells)}</tr>"

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from realtime_lab.config.frozen_json import FrozenDict
-from realtime_lab.config.model_parts import (
+from realtime_lab.config.parts.audio import (
+    Audio,
+    AudioFormat,
+    CustomVoice,
+    NoiseReduction,
+    Transcription,
+    TurnDetection,
+)
+from realtime_lab.config.parts.model import (
     FunctionChoice,
     FunctionTool,
     McpChoice,
@@ -19,16 +27,7 @@ from realtime_lab.config.model_parts import (
     RetentionRatio,
     Tracing,
 )
-from realtime_lab.config.part import Part
-from realtime_lab.config.parts import (
-    Audio,
-    AudioFormat,
-    CustomVoice,
-    NoiseReduction,
-    SemanticVad,
-    ServerVad,
-    Transcription,
-)
+from realtime_lab.config.parts.part import Part
 from realtime_lab.config.specs import Choice, Flag, Items, JsonObject, Nested, Number, Text, TextList, Whole
 
 LOGPROBS = "item.input_audio_transcription.logprobs"
@@ -94,7 +93,7 @@ class SessionShape(Part):
     # What is in `audio`, flat.
 
     @property
-    def turn_detection(self) -> ServerVad | SemanticVad | None:
+    def turn_detection(self) -> TurnDetection | None:
         """How the end of a turn is found; None when null or not set."""
         return self.audio.input.turn_detection if self.audio and self.audio.input else None
 

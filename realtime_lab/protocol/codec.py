@@ -14,17 +14,6 @@ import msgspec
 from realtime_lab.errors import ProtocolError
 from realtime_lab.protocol.events import AnyEvent, ClientEvent, Event, ServerEvent, UnknownEvent
 
-__all__ = [
-    "CLIENT_TYPES",
-    "FLAT_NAMES",
-    "SERVER_TYPES",
-    "decode_client",
-    "decode_server",
-    "encode",
-    "event_from_builtins",
-    "event_to_builtins",
-]
-
 MAX_FRAME_BYTES = 22 * 1024 * 1024
 """15 MiB of audio in base64, with room for the rest of the frame: the service's own limit."""
 

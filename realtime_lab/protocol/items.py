@@ -6,24 +6,6 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-__all__ = [
-    "AudioRef",
-    "ContentPart",
-    "Count",
-    "ErrorDetail",
-    "InputTokenDetails",
-    "Item",
-    "OutputTokenDetails",
-    "RateHz",
-    "RateLimit",
-    "Response",
-    "StatusDetails",
-    "TokenLogprob",
-    "TranscriptionUsage",
-    "Usage",
-]
-
-
 Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 """Samples, as a file may claim them."""
 RateHz = Annotated[int, Meta(ge=1, le=1_000_000)]

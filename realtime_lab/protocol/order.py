@@ -17,8 +17,6 @@ from typing import Any
 
 from realtime_lab.protocol import events as ev
 
-__all__ = ["check_order"]
-
 _INPUT_STEPS = {"started": 0, "stopped": 1, "committed": 2, "added": 3, "done": 4}
 _PARTS = (
     ev.ContentPartAdded,

@@ -22,8 +22,6 @@ from realtime_lab.recording.events import (
     ReferenceTurn,
 )
 
-__all__ = ["MAX_RECORDING_BYTES", "load_recording", "recording_from_bytes", "recording_to_bytes", "save_recording"]
-
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 """A recording holds no audio; anything larger than this is not one."""
 

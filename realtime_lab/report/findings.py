@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from realtime_lab.analysis.choice_compare import compare_frames
-from realtime_lab.analysis.choice_groups import ALL_CONDITIONS, in_condition, of_setting, plain_row
-from realtime_lab.analysis.choice_where import parse_where
-from realtime_lab.analysis.choice_words import (
+from realtime_lab.analysis.deciding.compare import compare_frames
+from realtime_lab.analysis.deciding.front import front_metrics, operating_points, pareto
+from realtime_lab.analysis.deciding.limits import parse_where
+from realtime_lab.analysis.effects.dose import dose_response
+from realtime_lab.analysis.effects.dose_values import DoseResponse
+from realtime_lab.analysis.summary.grid import Grid, grid_of
+from realtime_lab.analysis.summary.source import (
+    ALL_CONDITIONS,
+    frames_of,
+    in_condition,
+    of_setting,
+    plain_row,
+    without_oracle,
+)
+from realtime_lab.analysis.summary.wording import (
     amount,
     compact,
     compact_interval,
@@ -20,23 +31,15 @@ from realtime_lab.analysis.choice_words import (
     label_of,
     setting_words,
 )
-from realtime_lab.analysis.dose import dose_response
-from realtime_lab.analysis.dose_values import DoseResponse
-from realtime_lab.analysis.front import front_metrics, operating_points, pareto
-from realtime_lab.analysis.grid import Grid, grid_of
-from realtime_lab.analysis.oracle import without_oracle
-from realtime_lab.analysis.source import frames_of
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.levels_axes import grids_of
-from realtime_lab.report.finding import Finding
+from realtime_lab.plots.levels import grids_of
 from realtime_lab.report.findings_heard import predicting_words, transcripts
+from realtime_lab.report.pictures import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from realtime_lab.sweep import Study
-
-__all__ = ["LIMIT", "findings"]
 
 LIMIT = 0.05
 """Cut-off rate of the operating point."""

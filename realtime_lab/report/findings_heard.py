@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from realtime_lab.analysis.choice_groups import plain_row
-from realtime_lab.analysis.choice_words import amount, compact, compact_interval, interval, label_of, plural
-from realtime_lab.analysis.choice_words import setting_words as in_words
-from realtime_lab.analysis.effects import end_effects
-from realtime_lab.analysis.grid import Grid
-from realtime_lab.analysis.word_calibration import calibration_df
-from realtime_lab.plots.levels_axes import LevelsInfo, levels_info
-from realtime_lab.report.finding import Finding
-from realtime_lab.report.pictures import heard_pictures, levels_picture, reliability_picture
-
-__all__ = ["predicting_words", "transcripts"]
+from realtime_lab.analysis.effects.effects import end_effects
+from realtime_lab.analysis.summary.grid import Grid
+from realtime_lab.analysis.summary.source import plain_row
+from realtime_lab.analysis.summary.wording import amount, compact, compact_interval, interval, label_of, plural
+from realtime_lab.analysis.summary.wording import setting_words as in_words
+from realtime_lab.analysis.words.confidence import calibration_df
+from realtime_lab.plots.levels import LevelsInfo, levels_info
+from realtime_lab.report.pictures import Finding, heard_pictures, levels_picture, reliability_picture
 
 _HEARD = ("wer", "mean_logprob")
 Shifts = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from realtime_lab.recording import Recording
     from realtime_lab.sweep import Trial
 
-__all__ = ["Listening", "hear", "listen", "said_in"]
-
 _MP3_LEVEL = 0.7
 """Of libsndfile's scale; about 56 kbit/s in stereo, which speech at 24 kHz does not suffer from."""
 

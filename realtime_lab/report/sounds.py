@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from realtime_lab.analysis.choice_words import amount, plural
+from realtime_lab.analysis.summary.wording import amount, plural
 from realtime_lab.audio.pcm import Interval
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.report.listening import hear, said_in
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from realtime_lab.audio import Script
     from realtime_lab.recording import Recording
     from realtime_lab.sweep import Study
-
-__all__ = ["Example", "Sound", "SoundRoom", "find_example"]
 
 MAX_BYTES = 5_500_000
 """Of all sounds together, as they stand in the page."""

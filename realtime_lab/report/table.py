@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from realtime_lab.analysis.choice_values import Best
-from realtime_lab.analysis.choice_words import compact, compact_interval, plural, setting_words
-from realtime_lab.analysis.summary_columns import RATE_COUNTS, sample_size
+from realtime_lab.analysis.deciding.values import Best
+from realtime_lab.analysis.summary.columns import RATE_COUNTS, sample_size
+from realtime_lab.analysis.summary.wording import compact, compact_interval, plural, setting_words
 from realtime_lab.sweep.studies.chosen import Swept
-
-__all__ = ["Cell", "SettingRow", "SettingTable", "setting_table"]
 
 SHOWN_ROWS = 10
 """Rows that are shown at once, unless more are pointed out; the others are folded."""

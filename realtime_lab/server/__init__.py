@@ -1,8 +1,5 @@
 """The server that listens: VAD, endpointing, responses, as one engine that does no I/O."""
 
-from __future__ import annotations
+import lazy_loader
 
-from realtime_lab.server.engine import Engine
-from realtime_lab.server.profile import PROFILES, Calibration, LogNormal, Profile
-
-__all__ = ["PROFILES", "Calibration", "Engine", "LogNormal", "Profile"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,8 +14,6 @@ from typing import Any
 
 from realtime_lab.errors import ConfigError, Problem
 
-__all__ = ["Plugged", "find_plugged", "plugged"]
-
 MAX_NAME_CHARACTERS = 200
 _ALLOWED = "a callable, or its place as 'module:name'"
 _MAIN = b"__main__"

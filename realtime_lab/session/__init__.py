@@ -4,38 +4,6 @@
 `live` over a socket, `replay` not at all.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from realtime_lab.session.live_faults import FATAL_FAULTS
-from realtime_lab.session.run import run_session
-from realtime_lab.session.stage import Stage
-from realtime_lab.session.targets import (
-    TARGETS,
-    Live,
-    Mocked,
-    Replay,
-    Target,
-    azure,
-    calibrated_against,
-    live,
-    mocked,
-    openai,
-    replay,
-)
-
-__all__ = [
-    "FATAL_FAULTS",
-    "TARGETS",
-    "Live",
-    "Mocked",
-    "Replay",
-    "Stage",
-    "Target",
-    "azure",
-    "calibrated_against",
-    "live",
-    "mocked",
-    "openai",
-    "replay",
-    "run_session",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

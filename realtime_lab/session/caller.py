@@ -25,8 +25,6 @@ from realtime_lab.protocol.items import AudioRef
 from realtime_lab.recording.events import ReferenceTurn
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns, FrameEar
 
-__all__ = ["DEADLINE_MS", "Caller", "Placement"]
-
 DEADLINE_MS = 5_000.0
 """How long after the end of a turn an endpoint is waited for."""
 RESPONSE_DEADLINE_MS = 60_000.0

@@ -19,8 +19,6 @@ from realtime_lab.config import SessionConfig
 from realtime_lab.errors import Problem
 from realtime_lab.server.plugged import Plugged
 
-__all__ = ["BY_SCRIPT", "ClientEndpointer", "ClientTurns", "FrameEar", "client_turn_problems"]
-
 MAX_COMMIT_DELAY_MS = 4_000.0
 """Longer, and the turn would count as missed."""
 

@@ -19,8 +19,6 @@ from realtime_lab.recording.events import Recording
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.targets import Replay
 
-__all__ = ["find_recordings", "run_replay"]
-
 
 def run_replay(
     config: SessionConfig,

@@ -19,15 +19,13 @@ from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.pcm import GRID_MS, SAMPLE_RATE_HZ, SAMPLES_PER_MS, Interval, ms_to_samples
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
-from realtime_lab.config.places import lookup
+from realtime_lab.config.wire import lookup
 from realtime_lab.errors import RealtimeLabError, RecordingError
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import AudioRef
 from realtime_lab.recording.events import AppendRun, Recording
-from realtime_lab.server.voice import voice_piece, voice_ref
+from realtime_lab.server.engine.responder import voice_piece, voice_ref
 from realtime_lab.session.stage import Stage
-
-__all__ = ["AudioReplay", "BlobFinder", "PlayedPiece", "find_script", "played_pieces", "turn_window"]
 
 BlobFinder = Callable[[str], "NDArray[np.int16] | None"]
 """Finds an audio blob, int16 at its own rate, by its SHA-256; None when it is not kept."""

@@ -14,8 +14,6 @@ from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live, Replay, Target, mocked
 from realtime_lab.session.virtual import run_virtual
 
-__all__ = ["run_session"]
-
 DEFAULT_FRAME_MS = 20.0
 """Audio in one append event: what telephony and most clients send."""
 
@@ -67,7 +65,7 @@ def run_session(
     if isinstance(target, Replay):
         return run_replay(config, script, condition, target, seed, turns)
     if isinstance(target, Live):
-        from realtime_lab.session.live_run import (
+        from realtime_lab.session.live.run import (
             LiveRequest,
             run_live,
         )  # asyncio and websockets, which a mocked session never needs

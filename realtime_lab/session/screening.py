@@ -14,24 +14,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime_lab.analysis.asked import Asked
-from realtime_lab.analysis.facts import InputItem
-from realtime_lab.analysis.rows import SessionRows
-from realtime_lab.analysis.screened import screened_trial, screened_turn
-from realtime_lab.analysis.view import Row
+from realtime_lab.analysis.rows.asked import Asked
+from realtime_lab.analysis.rows.facts import InputItem
+from realtime_lab.analysis.rows.reading import Row
+from realtime_lab.analysis.rows.screened import screened_trial, screened_turn
+from realtime_lab.analysis.rows.session import SessionRows
 from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad import VAD_NAME
 from realtime_lab.config import SessionConfig
 from realtime_lab.recording.events import ReferenceTurn
-from realtime_lab.server.endpointing import FRAME_MS, Track
-from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
-from realtime_lab.server.settings import Settings, TurnDetection
+from realtime_lab.server.engine.settings import Settings, TurnDetection
+from realtime_lab.server.hearing.endpointing import FRAME_MS, Track
+from realtime_lab.server.hearing.grid import PaddedTracks, endpoint_grid
 from realtime_lab.session.caller import DEADLINE_MS
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked
-
-__all__ = ["screen"]
 
 Spans = list[tuple[int, int]]
 _DEADLINE_FRAMES = math.floor(DEADLINE_MS / FRAME_MS)

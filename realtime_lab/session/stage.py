@@ -17,10 +17,7 @@ from realtime_lab.audio.pcm import GRID_SAMPLES, SAMPLE_RATE_HZ
 from realtime_lab.audio.render import Passage, Renderer
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad_cache import VadCache
-from realtime_lab.server.endpointing import EndpointRule, Track
-from realtime_lab.server.tracks import TrackStore
-
-__all__ = ["Stage", "WireAudio"]
+from realtime_lab.server.hearing.endpointing import EndpointRule, Track, TrackStore
 
 _CODECS = {"audio/pcmu": (encode_ulaw, decode_ulaw), "audio/pcma": (encode_alaw, decode_alaw)}
 

@@ -12,26 +12,11 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from realtime_lab.errors import ConfigError, MissingExtraError, Problem, RecordingError
 from realtime_lab.recording import Recording, load_recording, recording_to_bytes
-from realtime_lab.server.end_of_turn import EndOfTurnMaker
-from realtime_lab.server.hearing import SIMULATED, WHISPER, default_transcriber, transcriber_problem
+from realtime_lab.server.engine.profile import Profile, find_profile
+from realtime_lab.server.hearing.semantic import EndOfTurnMaker
 from realtime_lab.server.plugged import Plugged, plugged
-from realtime_lab.server.profile import Profile
-from realtime_lab.server.profile_file import find_profile
-from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
-
-__all__ = [
-    "TARGETS",
-    "Live",
-    "Mocked",
-    "Replay",
-    "Target",
-    "azure",
-    "calibrated_against",
-    "live",
-    "mocked",
-    "openai",
-    "replay",
-]
+from realtime_lab.server.recogniser.transcriber import SIMULATED, WHISPER, default_transcriber, transcriber_problem
+from realtime_lab.server.recogniser.weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 
 OPENAI_URL = "https://api.openai.com/v1"
 _PAID_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")

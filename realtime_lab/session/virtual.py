@@ -2,17 +2,21 @@
 
 Time jumps from one thing that happens to the next. Audio is never cut into append events here: the engine hears
 whole stretches of it up to the next change of speech, at the times at which a paced client would have sent the frames.
+
+What the engine hears again is rendered passages, by reference; without a recogniser, the script's own words stand for
+transcripts, labelled simulated.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from realtime_lab.audio.conditions import Condition
 from realtime_lab.audio.noise_reduction import GATE_VERSION
-from realtime_lab.audio.pcm import GRID_MS
+from realtime_lab.audio.pcm import GRID_MS, Interval
 from realtime_lab.audio.script import Script
 from realtime_lab.audio.vad import VAD_NAME
 from realtime_lab.clock import VirtualClock
@@ -20,19 +24,98 @@ from realtime_lab.config import SemanticVad, SessionConfig
 from realtime_lab.errors import MissingExtraError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording
-from realtime_lab.server.end_of_turn import EndOfTurn
-from realtime_lab.server.engine import Engine
-from realtime_lab.server.hearing import SIMULATED, PunctuationEndOfTurn, RecognisingTranscriber, find_recogniser
-from realtime_lab.server.recogniser import Recogniser
-from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL
+from realtime_lab.server.engine.engine import Engine
+from realtime_lab.server.engine.transcribing import Asked, Pending, Recognition
+from realtime_lab.server.hearing.heard import HeardSpan, sample_at
+from realtime_lab.server.hearing.semantic import EndOfTurn
+from realtime_lab.server.recogniser.recogniser import Recogniser
+from realtime_lab.server.recogniser.transcriber import (
+    SIMULATED,
+    PunctuationEndOfTurn,
+    RecognisingTranscriber,
+    find_recogniser,
+)
+from realtime_lab.server.recogniser.weights import EXTRA, HOW_TO_INSTALL
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
-from realtime_lab.session.placed_audio import PlacedAudio
-from realtime_lab.session.simulated import ReferenceTranscriber
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Mocked
 
-__all__ = ["run_virtual"]
+
+@dataclass
+class PlacedAudio:
+    """A HeardAudio over the caller's placements.
+
+    Args:
+        stage: Gives passages as the server hears them.
+    """
+
+    stage: Stage
+    placements: Sequence[Placement] = ()
+    """What is played, from which frame on; each until the next begins."""
+    wire_form: tuple[str, str | None] = ("audio/pcm", None)
+    """Audio format, and the noise reduction if there is one."""
+
+    def span(self, start_ms: float, end_ms: float) -> HeardSpan:
+        """Audio time [start_ms, end_ms): views into passages; its name says which parts of which."""
+        rate_hz = 24_000 if self.wire_form[0] == "audio/pcm" else 8_000
+        size = rate_hz * GRID_MS // 1000
+        from_sample, to_sample = sample_at(start_ms, rate_hz), sample_at(end_ms, rate_hz)
+        pieces, parts = [], []
+        for position, placement in enumerate(self.placements):
+            begin = placement.start_frame * size
+            stop = begin + placement.passage.n_frames * size
+            if position + 1 < len(self.placements):
+                stop = min(stop, self.placements[position + 1].start_frame * size)
+            first, last = max(begin, from_sample), min(stop, to_sample)
+            if first < last:
+                wire = self.stage.wire(placement.passage, *self.wire_form)
+                pieces.append(wire.heard[first - begin : last - begin])
+                parts.append((wire.heard_key, first - begin, last - begin))
+        return HeardSpan(rate_hz, tuple(pieces), tuple(parts))
+
+
+@dataclass
+class ReferenceTranscriber:
+    """Stands in for a recogniser: gives back the script's own words, so it is never wrong. Labelled simulated.
+
+    Args:
+        caller: Knows which words were spoken when.
+    """
+
+    caller: Caller
+    texts: tuple[str | None, ...]
+    name: str = "simulated: words of the reference"
+
+    def begin(self, start_ms: float, end_ms: float, asked: Asked) -> Pending:
+        """The reference's words whose middle lies in the span; no transcript where a turn in it has no reference."""
+        said: list[str] = []
+        for index, speech in self.caller.placed_turns():
+            if speech[0].start_ms < end_ms and speech[-1].end_ms > start_ms:
+                text = self.texts[index]
+                if text is None:
+                    message = "The script has no reference text here, and no recogniser listens."
+                    unknown = Recognition(self.name, None, code="transcription_unavailable", message=message)
+                    return lambda: unknown
+                said += _words_between(text.split(), speech, start_ms, end_ms)
+        known = Recognition(self.name, " ".join(said))
+        return lambda: known
+
+
+def _words_between(words: list[str], speech: tuple[Interval, ...], start_ms: float, end_ms: float) -> list[str]:
+    """The words whose middle lies in [start_ms, end_ms), each word taking an equal share of the speech."""
+    share_ms = sum(part.length_ms for part in speech) / max(len(words), 1)
+    chosen = []
+    for position, word in enumerate(words):
+        middle_ms = (position + 0.5) * share_ms
+        for part in speech:
+            if middle_ms <= part.length_ms:
+                if start_ms <= part.start_ms + middle_ms < end_ms:
+                    chosen.append(word)
+                break
+            middle_ms -= part.length_ms
+    return chosen
+
 
 _ROUNDING = 5e-10
 """Where a quotient of times is a whole number, this keeps floating point from taking it for the one below."""

@@ -7,19 +7,19 @@ and the same call goes on from whatever the study holds. What is minimised are c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from realtime_lab.errors import MissingExtraError, PlanError, Problem
+from realtime_lab.session import Target
 from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.trials import Setting
+from realtime_lab.sweep.running.options import RunOptions, completed, takes_run_options
 from realtime_lab.sweep.running.runner import run_sweep
 from realtime_lab.sweep.studies.front import Point, front_points
 from realtime_lab.sweep.studies.study import Study
 
 if TYPE_CHECKING:
     import optuna
-
-__all__ = ["SettingSearch", "optimize"]
 
 _TRIES = 50
 """Proposals made for each new setting that is wanted, before the search is taken to be over."""
@@ -114,23 +114,25 @@ class SettingSearch:
         return None
 
 
+@takes_run_options(without=("only",))
 def optimize(
     plan: SweepPlan,
+    target: Target | None = None,
+    *,
     settings: int = 40,
     at_once: int = 8,
-    store: str | Path | None = None,
     seed: int = 0,
-    **how: Any,
+    **options: Unpack[RunOptions],
 ) -> Study:
     """Try settings that Optuna proposes, a few at a time, into the plan's own study.
 
     Args:
         plan: The search space, and everything else.
+        target: As in `run_sweep`.
         settings: How many settings to have in the study in the end, those of earlier calls included.
         at_once: How many are proposed before their results are looked at.
-        store: As in `run_sweep`.
         seed: Decides the proposals.
-        **how: As in `run_sweep`.
+        **options: See `RunOptions`.
 
     Returns:
         The study; settings that were not proposed are planned in it.
@@ -139,22 +141,27 @@ def optimize(
         MissingExtraError: If Optuna is not installed.
         PlanError: If a count is less than one, and whatever `run_sweep` raises.
     """
+    how = completed(options, without=("only",))
     for name, value in (("settings", settings), ("at_once", at_once)):
         if type(value) is not int or value < 1:
             raise PlanError([Problem(name, value, "a whole number, 1 or more")])
     search = SettingSearch(plan, seed)
-    study = run_sweep(plan, store=store, only=[plan.control], **how)
+    study = run_sweep(plan, target, **_for(how, [plan.control]))
     search.learn(front_points(study))
     while (missing := settings - len(front_points(study))) > 0:
         asked = search.ask(min(at_once, missing))
         if not asked:
             break
-        study = run_sweep(plan, store=store, only=asked, **how)
+        study = run_sweep(plan, target, **_for(how, asked))
         points = front_points(study)
         search.tell(points)
         if not {_name(setting) for setting in asked} & {_name(point.setting) for point in points}:
             break  # nothing comes of it: a limit was reached, or every trial fails
     return study
+
+
+def _for(options: RunOptions, settings: Sequence[Setting]) -> RunOptions:
+    return {**options, "only": settings}
 
 
 def _unordered(values: Sequence[Any]) -> bool:

@@ -7,24 +7,23 @@ to say, with its intervals; a screen only decides what is worth a session.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from realtime_lab.errors import PlanError, Problem
-from realtime_lab.sweep.plans.plan import Setting, SweepPlan
+from realtime_lab.session import Target
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.trials import Setting
+from realtime_lab.sweep.running.options import RunOptions, takes_run_options
 from realtime_lab.sweep.running.runner import run_sweep
 from realtime_lab.sweep.studies.front import front_settings
 from realtime_lab.sweep.studies.study import Study
-from realtime_lab.sweep.workers.worker import RunTrial, run_trial
 
 if TYPE_CHECKING:
     from realtime_lab.sweep.plans.confirm import Confirm
-
-__all__ = ["Stages", "confirming_plan", "confirming_store", "run_stages"]
 
 
 @dataclass(frozen=True)
@@ -39,26 +38,17 @@ class Stages:
     """These, in full sessions."""
 
 
-def run_stages(
-    plan: SweepPlan,
-    store: str | Path | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
-    allow_unmodelled: bool = False,
-    run: RunTrial = run_trial,
-) -> Stages:
+@takes_run_options()
+def run_stages(plan: SweepPlan, target: Target | None = None, **options: Unpack[RunOptions]) -> Stages:
     """Run both stages of a plan that has `confirm`; the same call goes on where an interrupted one stopped.
+
+    Caps hold for the screen; the second stage has those of its `Confirm`. The second study lies beside the screen's,
+    its name ending in `-confirm`.
 
     Args:
         plan: What to run.
-        store: The screen's study file; the second study lies beside it, its name ending in `-confirm`. Default:
-            `runs/<plan hash>.sqlite` under the current folder.
-        workers: As in `run_sweep`.
-        executor: As in `run_sweep`.
-        progress: As in `run_sweep`.
-        allow_unmodelled: As in `run_sweep`.
-        run: As in `run_sweep`.
+        target: What answers the screen; as in `run_sweep`.
+        **options: See `RunOptions`.
 
     Raises:
         PlanError: If the plan has no `confirm`.
@@ -66,13 +56,15 @@ def run_stages(
     """
     if plan.confirm is None:
         raise PlanError([Problem("confirm", None, "a Confirm: who confirms the front of the screen")])
-    path = Path(store) if store is not None else Path("runs") / f"{plan.hash}.sqlite"
-    how: dict[str, Any] = {"workers": workers, "executor": executor, "progress": progress, "run": run}
-    how |= {"allow_unmodelled": allow_unmodelled}
-    screen = run_sweep(plan, store=path, **how)
+    screen = run_sweep(plan, target, **options)
     second = confirming_plan(plan, screen)
-    how |= {"max_usd": plan.confirm.max_usd, "max_seconds": plan.confirm.max_seconds}
-    return Stages(screen, second.settings, run_sweep(second, store=confirming_store(path), **how))
+    return Stages(screen, second.settings, run_sweep(second, **confirming_options(plan.confirm, screen.path, options)))
+
+
+def confirming_options(confirm: Confirm, screen: Path, options: RunOptions) -> RunOptions:
+    """What the second stage is told: what the first was, but for its file, its caps and its settings."""
+    caps: RunOptions = {"max_usd": confirm.max_usd, "max_seconds": confirm.max_seconds, "max_trials": None}
+    return {**options, **caps, "store": confirming_store(screen), "only": None}
 
 
 def confirming_store(store: Path) -> Path:

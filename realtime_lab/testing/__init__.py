@@ -7,10 +7,6 @@ with held(FaultServer([Fault("close", "during", code=1011)])) as server:      # 
 ```
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from realtime_lab.testing.faults import FAULT_KINDS, MOMENTS, Fault, FaultServer
-from realtime_lab.testing.holding import held
-from realtime_lab.testing.proxy import TcpProxy
-
-__all__ = ["FAULT_KINDS", "MOMENTS", "Fault", "FaultServer", "TcpProxy", "held"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

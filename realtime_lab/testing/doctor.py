@@ -21,14 +21,13 @@ from realtime_lab.audio import Script, Turn, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig
 from realtime_lab.errors import RealtimeLabError
 from realtime_lab.protocol import events as ev
-from realtime_lab.server.engine import Engine
-from realtime_lab.server.http import Request
-from realtime_lab.server.profile import PROFILES, LogNormal
-from realtime_lab.server.serve import RealtimeServer, SocketSession
-from realtime_lab.session import Stage, live
-from realtime_lab.session.live_run import LiveEnd, LiveRequest, hold_all, live_call
-
-__all__ = ["Checkup", "check_up", "planted_server"]
+from realtime_lab.server.engine.engine import Engine
+from realtime_lab.server.engine.profile import PROFILES, LogNormal
+from realtime_lab.server.serving.rest import Request
+from realtime_lab.server.serving.serve import RealtimeServer, SocketSession
+from realtime_lab.session import Stage
+from realtime_lab.session.live.run import LiveEnd, LiveRequest, hold_all, live_call
+from realtime_lab.session.targets import live
 
 _PROFILE = replace(
     PROFILES["documented"], name="doctor", first_byte=LogNormal(300.0, 0.3), response_s=LogNormal(2.0, 0.3)

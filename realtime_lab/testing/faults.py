@@ -20,23 +20,46 @@
 | raw | the frame `raw`, as text or bytes |
 | twice | every event comes twice from then on |
 | swap | events change places, two by two, from then on |
+
+`held` keeps a server open from synchronous code, such as a test or a notebook cell.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
+from realtime_lab import background
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import encode
 from realtime_lab.protocol.items import ErrorDetail, Response, StatusDetails, Usage
-from realtime_lab.server.engine import Engine, FrameListener
-from realtime_lab.server.http import Reply, Request
-from realtime_lab.server.serve import RealtimeServer, SocketSession
+from realtime_lab.server.engine.engine import Engine
+from realtime_lab.server.engine.listening import FrameListener
+from realtime_lab.server.serving.rest import Reply, Request
+from realtime_lab.server.serving.serve import RealtimeServer, SocketSession
 
-__all__ = ["FAULT_KINDS", "MOMENTS", "Fault", "FaultServer"]
+T = TypeVar("T")
+
+
+@contextmanager
+def held(manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Enter `manager` on the background loop, and leave it at the end of the block."""
+
+    async def enter() -> T:
+        return await manager.__aenter__()
+
+    async def leave() -> None:
+        await manager.__aexit__(None, None, None)
+
+    value = background.run(enter())
+    try:
+        yield value
+    finally:
+        background.run(leave())
+
 
 Moment = Literal["connect", "greeting", "before", "during", "after"]
 Kind = Literal["status", "silence", "close", "reset", "error", "fail", "drop", "raw", "twice", "swap"]

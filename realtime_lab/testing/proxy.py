@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-__all__ = ["TcpProxy"]
-
 _READ_BYTES = 65_536
 
 

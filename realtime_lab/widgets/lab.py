@@ -12,15 +12,13 @@ from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.session import Target
 from realtime_lab.sweep import Study, SweepPlan
-from realtime_lab.widgets.audio_panel import AudioPanel
-from realtime_lab.widgets.config_panel import ConfigPanel
+from realtime_lab.widgets.configure.panel import ConfigPanel
+from realtime_lab.widgets.look.results_panel import ResultsPanel
 from realtime_lab.widgets.markup import hint
 from realtime_lab.widgets.panel import Panel, html_part
-from realtime_lab.widgets.results_panel import ResultsPanel
-from realtime_lab.widgets.run_panel import RunPanel
-from realtime_lab.widgets.sweep_panel import SweepPanel
-
-__all__ = ["Lab"]
+from realtime_lab.widgets.plan.audio_panel import AudioPanel
+from realtime_lab.widgets.plan.sweep_panel import SweepPanel
+from realtime_lab.widgets.run.panel import RunPanel
 
 _TABS = ("1 Configure", "2 What is said", "3 Plan", "4 Run", "5 Results")
 

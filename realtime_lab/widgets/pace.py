@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["UPDATE_S", "Later", "Pace"]
-
 UPDATE_S = 0.1
 """Shortest time between two redraws, seconds."""
 

@@ -13,8 +13,6 @@ import ipywidgets as W  # noqa: N812
 
 from realtime_lab.widgets.markup import STYLE, error_text, notice
 
-__all__ = ["Panel", "button", "html_part", "row"]
-
 P = ParamSpec("P")
 
 

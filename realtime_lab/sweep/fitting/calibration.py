@@ -15,19 +15,17 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from realtime_lab.analysis.cost import Price
-from realtime_lab.analysis.rows import session_rows
-from realtime_lab.analysis.stats import quantile
+from realtime_lab.analysis.rows.session import session_rows
+from realtime_lab.analysis.stats.intervals import quantile
 from realtime_lab.audio import Condition, Script, babble, clean, load_scripts
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import PlanError, Problem, RemoteError
 from realtime_lab.recording import Recording
 from realtime_lab.session import Live, Stage, mocked, run_session
-from realtime_lab.session.live_run import LiveRequest, run_live_together
+from realtime_lab.session.live.run import LiveRequest, run_live_together
 from realtime_lab.sweep.fitting.twin import ProfileFit, fit_profile
-from realtime_lab.sweep.plans.prices import load_prices
+from realtime_lab.sweep.plans.costs import load_prices
 from realtime_lab.sweep.running.spend import NOTHING, Budget, Cap, Used, Verdict, bill_of, trial_ceiling_usd
-
-__all__ = ["MINUTES", "Calibrated", "Comparison", "Step", "calibrate", "protocol"]
 
 MINUTES = 10.0
 """Audio a calibration sends, unless told otherwise."""

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["TOLERANCE", "Finding", "findings_html", "findings_table"]
-
 TOLERANCE = 0.10
 """A figure is told when its 95 % interval reaches no farther than this share of it."""
 Verdict = Literal["told", "rough", "unknown"]

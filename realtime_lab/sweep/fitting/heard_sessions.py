@@ -14,17 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.analysis.asked import turn_detection_in
-from realtime_lab.analysis.view import SessionView
+from realtime_lab.analysis.rows.asked import turn_detection_in
+from realtime_lab.analysis.rows.reading import SessionView
 from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.errors import ConfigError, RealtimeLabError
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import Recording
-from realtime_lab.server.profile import VAD_FIELDS
+from realtime_lab.server.engine.profile import VAD_FIELDS
 from realtime_lab.session import Stage
 from realtime_lab.session.replay_audio import AudioReplay
-
-__all__ = ["HeardItem", "HeardSession", "Library", "hear"]
 
 
 class HeardItem(NamedTuple):

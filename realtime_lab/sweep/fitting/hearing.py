@@ -18,10 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.server.endpointing import FRAME_MS, MAX_LATE_FRAMES, EndpointRule, heard_late
+from realtime_lab.server.hearing.endpointing import FRAME_MS, MAX_LATE_FRAMES, EndpointRule, heard_late
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession
-
-__all__ = ["CAP_FRAMES", "Hearing", "Range", "edges_of", "fit_hearing", "implied_padding_ms", "implied_silence_ms"]
 
 CAP_FRAMES = 8
 """An edge farther away than this counts as this far: 256 ms."""

@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from realtime_lab.analysis.facts import AudioPiece, InputItem, ResponseFacts
-from realtime_lab.analysis.responses import response_clocks, usage_columns
-from realtime_lab.analysis.view import SessionView, difference, received_ms
+from realtime_lab.analysis.rows.facts import AudioPiece, InputItem, ResponseFacts
+from realtime_lab.analysis.rows.reading import SessionView, difference, received_ms
+from realtime_lab.analysis.rows.turns import response_clocks, usage_columns
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import Recording
-from realtime_lab.server.endpointing import FRAME_MS
-
-__all__ = ["Sample", "Samples", "gather_samples"]
+from realtime_lab.server.hearing.endpointing import FRAME_MS
 
 _TIMED = ("connect", "event_ms", "create", "first_byte", "transcription", "realtime_factor", "text_tokens_per_s")
 """What only clocks can tell."""

@@ -14,14 +14,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from realtime_lab.analysis.delays import TAILS, DelayFit, fit_delays
-from realtime_lab.analysis.stats import quantile
-from realtime_lab.analysis.view import SessionView
+from realtime_lab.analysis.rows.reading import SessionView
+from realtime_lab.analysis.stats.delays import TAILS, DelayFit, fit_delays
+from realtime_lab.analysis.stats.intervals import quantile
 from realtime_lab.audio import Script
 from realtime_lab.errors import RecordingError
 from realtime_lab.recording import Recording
-from realtime_lab.server.endpointing import FRAME_MS
-from realtime_lab.server.profile import PROFILES, VAD_FIELDS, Calibration, LogNormal, Profile
+from realtime_lab.server.engine.profile import PROFILES, VAD_FIELDS, Calibration, LogNormal, Profile
+from realtime_lab.server.hearing.endpointing import FRAME_MS
 from realtime_lab.session import Stage
 from realtime_lab.sweep.fitting.findings import Finding, findings_html, findings_table, judged, rows_of
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession, Library, hear
@@ -30,8 +30,6 @@ from realtime_lab.sweep.fitting.samples import Sample, Samples, gather_samples
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["ProfileFit", "fit_profile"]
 
 MIN_N = 6
 """Observations below which a figure cannot be told at all: the least with a 95 % interval of the median."""

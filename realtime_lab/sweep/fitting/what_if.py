@@ -20,35 +20,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.analysis.endpointing import TurnTaking, take_turns
-from realtime_lab.analysis.facts import InputItem
-from realtime_lab.analysis.stats import quantile, wilson_interval
-from realtime_lab.analysis.view import SessionView
+from realtime_lab.analysis.rows.facts import InputItem
+from realtime_lab.analysis.rows.reading import SessionView
+from realtime_lab.analysis.rows.taking import TurnTaking, take_turns
+from realtime_lab.analysis.stats.intervals import quantile, wilson_interval
 from realtime_lab.audio import Script
-from realtime_lab.config.paths import resolve_path
+from realtime_lab.config.fields import resolve_path
 from realtime_lab.errors import ArgumentError, ConfigError, Problem
 from realtime_lab.recording import Recording
-from realtime_lab.server.endpointing import FRAME_MS, EndpointRule, Track
-from realtime_lab.server.endpointing_grid import PaddedTracks, endpoint_grid
-from realtime_lab.server.profile import LIMITS, PROFILES, VAD_FIELDS, Profile
-from realtime_lab.server.settings import endpoint_rule
+from realtime_lab.server.engine.profile import LIMITS, PROFILES, VAD_FIELDS, Profile
+from realtime_lab.server.engine.settings import endpoint_rule
+from realtime_lab.server.hearing.endpointing import FRAME_MS, EndpointRule, Track
+from realtime_lab.server.hearing.grid import PaddedTracks, endpoint_grid
 from realtime_lab.session import Stage
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession, Library, hear
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "DETECTION",
-    "Counterfactual",
-    "PredictedTurn",
-    "Span",
-    "Where",
-    "counterfactual",
-    "setting_grid",
-    "spans_per_rule",
-    "told_turn",
-]
 
 DETECTION = "audio.input.turn_detection."
 _GOES_ON = "the recorded caller goes on before this setting would have closed the turn"

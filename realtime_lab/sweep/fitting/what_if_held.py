@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from realtime_lab.analysis.view import SessionView
+from realtime_lab.analysis.rows.reading import SessionView
 from realtime_lab.audio import Condition, Script, clean
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import RecordingError
 from realtime_lab.recording import Recording
-from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.engine.profile import PROFILES, Profile
 from realtime_lab.session import Mocked, Stage, Target, mocked, run_session
 from realtime_lab.sweep.fitting.what_if import DETECTION, PredictedTurn, counterfactual, setting_grid, told_turn
-
-__all__ = ["PredictionError", "prediction_errors"]
 
 
 class PredictionError(NamedTuple):

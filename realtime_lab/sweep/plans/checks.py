@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,28 +15,11 @@ from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, axis_path, client_
 from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.plans.space import KIND, TURN_DETECTION, Axis, kinds_swept, retyped
 
-__all__ = [
-    "MAX_TRIALS",
-    "TRIAL_COLUMNS",
-    "checked_axes",
-    "condition_problems",
-    "nearest_hint",
-    "number_problems",
-    "script_problems",
-    "target_problems",
-]
-
 TRIAL_COLUMNS = ("state", "tainted", "block", "seed", "error")
 """Columns that a study adds to its table of trials."""
 MAX_SEED = 2**63 - 1
 MAX_TRIALS = 10_000_000
 """A plan of more is a slip, or hostile: listing its trials alone would take gigabytes."""
-
-
-def nearest_hint(name: object, known: Iterable[str]) -> str:
-    """The question which known name was meant by a wrong one, empty when none is alike."""
-    near = difflib.get_close_matches(str(name)[:80], list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 def checked_axes(base: SessionConfig, space: object, when: object = None) -> tuple[list[Axis], list[Problem]]:

@@ -16,18 +16,6 @@ from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.plugged import Plugged, plugged
 from realtime_lab.session.client_turns import ClientTurns, client_turn_problems
 
-__all__ = [
-    "CLIENT_AXES",
-    "ENDPOINTER",
-    "ORACLE",
-    "axis_kinds",
-    "axis_path",
-    "client_axis_problems",
-    "client_options",
-    "client_turns",
-    "client_values",
-]
-
 ENDPOINTER = "endpointer"
 CLIENT_AXES = (COMMIT_DELAY, ENDPOINTER)
 """Their names; they have no longer paths."""

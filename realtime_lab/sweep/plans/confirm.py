@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from realtime_lab.errors import PlanError, Problem
 from realtime_lab.session import TARGETS, Live, Target
 
-__all__ = ["Confirm"]
-
 
 @dataclass(frozen=True)
 class Confirm:

@@ -17,20 +17,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from realtime_lab.analysis.cost import PriceTable, response_usd, transcription_usd, usage_of
-from realtime_lab.analysis.responses import USAGE_NAMES
-from realtime_lab.analysis.rows import session_rows
+from realtime_lab.analysis.rows.session import session_rows
+from realtime_lab.analysis.rows.turns import USAGE_NAMES
+from realtime_lab.audio import GRID_MS, LEAD_IN_FRAMES, TAIL_FRAMES, Script
 from realtime_lab.errors import MissingExtraError
 from realtime_lab.session import Mocked, Stage, Target, run_session
 from realtime_lab.sweep.plans.client_axes import client_options
 from realtime_lab.sweep.plans.costs import model_of, price_of
-from realtime_lab.sweep.plans.lengths import script_ms
 from realtime_lab.sweep.plans.trials import trials_words
 
 if TYPE_CHECKING:
     from realtime_lab.sweep.plans.plan import SweepPlan
     from realtime_lab.sweep.plans.trials import Trial
 
-__all__ = ["Estimate", "estimate_plan"]
+_LEAD_IN_AND_TAIL_MS = float((LEAD_IN_FRAMES + TAIL_FRAMES) * GRID_MS)
+
+
+def script_ms(script: Script) -> float:
+    """How long a script speaks, its pauses and the gaps before its turns included, ms."""
+    total = 0.0
+    for turn in script.turns:
+        spans = (segment.span_ms for segment in turn.segments)
+        total += sum(span.end_ms - span.start_ms for span in spans)
+        total += sum(turn.hold_ms) + turn.gap_ms + _LEAD_IN_AND_TAIL_MS
+    return total
+
 
 MOST_SESSIONS = 192
 """Mocked sessions that an estimate holds at most; a plan of no more trials is held whole."""

@@ -13,8 +13,6 @@ from realtime_lab.errors import RealtimeLabError
 from realtime_lab.session import Live
 from realtime_lab.sweep.plans.plan import SweepPlan
 
-__all__ = ["check_keys"]
-
 
 def check_keys(plan: SweepPlan, path: Path, allowed: Collection[str]) -> None:
     """Refuse a plan that has a key sent where nobody here said it may go.

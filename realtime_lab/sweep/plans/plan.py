@@ -1,7 +1,7 @@
 """SweepPlan: which settings meet which scripts under which conditions on which targets. It runs nothing.
 
-Which combinations of values are settings says `plan_space`; in which order they are run, in paired random blocks, says
-`plan_trials`. So settings are compared on the same speech, close in time, and none is always first.
+Which combinations of values are settings says `space`; in which order they are run, in paired random blocks, says
+`trials`. So settings are compared on the same speech, close in time, and none is always first.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ from realtime_lab.sweep.plans.checks import (
 )
 from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, ORACLE
 from realtime_lab.sweep.plans.confirm import Confirm
+from realtime_lab.sweep.plans.costs import load_prices
 from realtime_lab.sweep.plans.estimate import Estimate, estimate_plan
-from realtime_lab.sweep.plans.named_settings import choose
+from realtime_lab.sweep.plans.plan_file import read_plan, save_plan
 from realtime_lab.sweep.plans.records import plain_value
-from realtime_lab.sweep.plans.space import SpaceShape, build_settings, checked_shape
+from realtime_lab.sweep.plans.space import SpaceShape, build_settings, checked_shape, choose
 from realtime_lab.sweep.plans.trials import Setting, Trial, digest, ordered_trials, trials_words
 
 if TYPE_CHECKING:
     from realtime_lab.analysis.cost import PriceTable
-
-__all__ = ["Metrics", "Setting", "SweepPlan", "Trial"]
 
 Metrics = Literal["all", "turn_detection"]
 
@@ -80,7 +79,7 @@ class SweepPlan:
     space: Mapping[str, Sequence[Any]]
     """Values of each axis. An axis is named by any unambiguous ending of a field's path, and so is its column. Where
     turn_detection is null, `commit_delay_ms` and `endpointer` (callables, which stand by their names) are axes too:
-    see `sweep.client_axes`."""
+    see `client_axes`."""
     scripts: Sequence[Script]
     """What is said; the name of a shipped set, or a folder, will do."""
     conditions: Sequence[Condition] = field(default_factory=lambda: (clean(),))
@@ -242,7 +241,7 @@ class SweepPlan:
     ) -> Estimate:
         """What the plan will take against `target`, or its own: trials, minutes; where it is paid, tokens and USD.
 
-        For a paid target, sessions are held with the mocked server, which takes a few seconds; see `sweep.estimate`.
+        For a paid target, sessions are held with the mocked server, which takes a few seconds; see `estimate`.
 
         Args:
             target: What will answer.
@@ -252,8 +251,6 @@ class SweepPlan:
         Raises:
             AudioError: If a target is paid, and a clip cannot be read.
         """
-        from realtime_lab.sweep.plans.prices import load_prices
-
         targets = self.answering if target is None else (target,)
         return estimate_plan(self, targets, like or mocked(), prices or load_prices())
 
@@ -268,8 +265,6 @@ class SweepPlan:
         Raises:
             PlanError: If something in it cannot be written: a secret, or scripts that are in no set.
         """
-        from realtime_lab.sweep.plans.plan_file import save_plan
-
         return save_plan(self, Path(path))
 
     @classmethod
@@ -279,9 +274,7 @@ class SweepPlan:
         Raises:
             PlanError: If the file is missing, is not TOML or has mistakes; all of them are in `.errors`.
         """
-        from realtime_lab.sweep.plans.plan_file import load_plan
-
-        return load_plan(Path(path))
+        return cls(**read_plan(Path(path)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SweepPlan):

@@ -14,20 +14,13 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realtime_lab.audio import Condition, Script, load_scripts, script_sets
 from realtime_lab.config import SessionConfig
 from realtime_lab.config.masking import masked
-from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
-from realtime_lab.sweep.plans.checks import (
-    checked_axes,
-    condition_problems,
-    nearest_hint,
-    number_problems,
-    script_problems,
-)
-from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError, nearest_hint
+from realtime_lab.sweep.plans.checks import checked_axes, condition_problems, number_problems, script_problems
 from realtime_lab.sweep.plans.plan_file_targets import (
     confirm_entry,
     read_confirm,
@@ -38,7 +31,8 @@ from realtime_lab.sweep.plans.plan_file_targets import (
 from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.plans.toml_text import from_toml, to_toml, toml_text
 
-__all__ = ["load_plan", "save_plan"]
+if TYPE_CHECKING:
+    from realtime_lab.sweep.plans.plan import SweepPlan
 
 T = TypeVar("T")
 
@@ -121,8 +115,8 @@ def _relative(folder: Path | str, beside: Path) -> str:
     return f"./{shown}" if shown in script_sets() else shown
 
 
-def load_plan(path: Path) -> SweepPlan:
-    """Read the plan in `path`; see `SweepPlan.load`."""
+def read_plan(path: Path) -> dict[str, Any]:
+    """What `SweepPlan` takes, from the plan in `path`; see `SweepPlan.load`."""
     document = _document(path)
     problems: list[Problem] = [
         Problem(key, document[key], ", ".join(_KEYS), nearest_hint(key, _KEYS), "unknown_parameter")
@@ -147,19 +141,19 @@ def load_plan(path: Path) -> SweepPlan:
         problems += [] if "scripts" in places else script_problems(scripts)
         problems += [] if "conditions" in places else condition_problems(conditions)
         raise PlanError(problems)
-    return SweepPlan(
-        base or SessionConfig(),
-        space,
-        scripts,
-        conditions,
-        repeats,
-        seed,
-        target=target,
-        targets=targets or (),
-        chosen=settings,
-        confirm=confirm,
+    return {
+        "base": base or SessionConfig(),
+        "space": space,
+        "scripts": scripts,
+        "conditions": conditions,
+        "repeats": repeats,
+        "seed": seed,
+        "target": target,
+        "targets": targets or (),
+        "chosen": settings,
+        "confirm": confirm,
         **shape,
-    )
+    }
 
 
 def _document(path: Path) -> dict[str, Any]:

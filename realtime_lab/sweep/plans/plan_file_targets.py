@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from realtime_lab.errors import ConfigError, PlanError, Problem
-from realtime_lab.server.hearing import transcriber_problem
-from realtime_lab.server.profile import PROFILES
-from realtime_lab.session import Live, Mocked, Replay, Target, live, mocked
-from realtime_lab.sweep.plans.checks import nearest_hint
+from realtime_lab.errors import ConfigError, PlanError, Problem, nearest_hint
+from realtime_lab.server.engine.profile import PROFILES
+from realtime_lab.server.recogniser.transcriber import transcriber_problem
+from realtime_lab.session import Live, Mocked, Replay, Target, mocked
+from realtime_lab.session.targets import live
 from realtime_lab.sweep.plans.confirm import Confirm
-
-__all__ = ["confirm_entry", "read_confirm", "read_target", "read_targets", "target_entry"]
 
 _LIVE_KEYS = ("kind", "url", "api_key_env", "model")
 _ELSEWHERE = "leave the target out and give it to run_sweep"

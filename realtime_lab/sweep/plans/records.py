@@ -15,28 +15,15 @@ import msgspec
 
 from realtime_lab.audio import Clip, Interval, Script, Segment, Turn
 from realtime_lab.config.masking import masked
-from realtime_lab.config.part import plain
+from realtime_lab.config.parts.part import plain
 from realtime_lab.errors import ConfigError
 from realtime_lab.resources import data_path
-from realtime_lab.server.hearing import SIMULATED
+from realtime_lab.server.engine.profile import PROFILES, Profile
 from realtime_lab.server.plugged import Plugged
-from realtime_lab.server.profile import PROFILES, Profile
+from realtime_lab.server.recogniser.transcriber import SIMULATED
 from realtime_lab.session import TARGETS, Live, Mocked, Replay, Target
 from realtime_lab.session.targets import known_to_cost
 from realtime_lab.sweep.plans.confirm import Confirm
-
-__all__ = [
-    "as_stored",
-    "confirm_from_record",
-    "confirm_to_record",
-    "plain_value",
-    "scripts_from_record",
-    "scripts_to_record",
-    "target_from_record",
-    "target_to_record",
-    "targets_from_record",
-    "targets_to_record",
-]
 
 _SEVERAL = "several"
 

@@ -11,8 +11,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["from_toml", "to_toml", "toml_text"]
-
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _NULL = re.compile(r"('*)null\1")
 

@@ -18,12 +18,10 @@ from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
-from realtime_lab.server.settings import Settings
+from realtime_lab.server.engine.settings import Settings
 from realtime_lab.session import Live, Replay, Target
 from realtime_lab.sweep.plans.client_axes import client_options
 from realtime_lab.sweep.plans.records import plain_value, target_to_record
-
-__all__ = ["Setting", "Trial", "digest", "lack", "ordered_trials", "trials_words"]
 
 Setting = Mapping[str, Any]
 """Swept values by the names of their axes."""

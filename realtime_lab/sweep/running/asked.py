@@ -1,34 +1,119 @@
 """What is asked of one run of a sweep, checked as a whole before a file is made or a worker started.
 
 Nothing is run here: `dispatch` does that with a `RunRequest`, and `runner` makes one of what a caller says.
+
+Whether a trial against a replay target has its recording is checked here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from realtime_lab.analysis.cost import PriceTable
 from realtime_lab.audio import Script
 from realtime_lab.config import NEEDS_RECOGNISER, SessionConfig, treatment, treatment_reason
-from realtime_lab.errors import ConfigError, MissingExtraError, PlanError, Problem, UnmodelledError
-from realtime_lab.server.hearing import SIMULATED
-from realtime_lab.server.whisper_weights import EXTRA, HOW_TO_INSTALL, whisper_installed
-from realtime_lab.session import Live, Mocked, Target
-from realtime_lab.session.live_key import read_key
-from realtime_lab.sweep.plans.client_axes import ENDPOINTER
-from realtime_lab.sweep.plans.costs import lacking_model
-from realtime_lab.sweep.plans.plan import Setting, SweepPlan, Trial
-from realtime_lab.sweep.plans.prices import load_prices
+from realtime_lab.errors import ConfigError, MissingExtraError, PlanError, Problem, RecordingError, UnmodelledError
+from realtime_lab.server.recogniser.transcriber import SIMULATED
+from realtime_lab.server.recogniser.weights import EXTRA, HOW_TO_INSTALL, whisper_installed
+from realtime_lab.session import Live, Mocked, Replay, Target
+from realtime_lab.session.live.secrets import read_key
+from realtime_lab.session.recorded import find_recordings
+from realtime_lab.sweep.plans.client_axes import ENDPOINTER, client_turns
+from realtime_lab.sweep.plans.costs import lacking_model, load_prices
+from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.plans.records import as_stored
-from realtime_lab.sweep.running.limits import Limits
-from realtime_lab.sweep.running.replayed import check_recorded, narrowed
+from realtime_lab.sweep.plans.trials import Setting, Trial
+from realtime_lab.sweep.running.options import RunOptions
 from realtime_lab.sweep.running.spend import Budget, open_budget
-from realtime_lab.sweep.workers.worker import RunTrial, TrialTask
+from realtime_lab.sweep.workers.worker import RunTrial, TrialTask, run_trial
 
-__all__ = ["RunRequest", "checked_request"]
+
+class Limits:
+    """How much one run of a sweep may do; trials that are under way when a limit is reached are finished.
+
+    Args:
+        max_trials: Trials to send, those of earlier runs not counted; None: no limit.
+        max_seconds: Time after which no more are sent, s; None: no limit.
+        now_s: A monotonic clock, seconds; it starts here.
+
+    Raises:
+        PlanError: If a limit is not a number of trials or a length of time; both are looked at.
+    """
+
+    def __init__(
+        self,
+        max_trials: int | None = None,
+        max_seconds: float | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        problems = []
+        if max_trials is not None and (type(max_trials) is not int or max_trials < 1):
+            problems.append(Problem("max_trials", max_trials, "a whole number, 1 or more, or None for no limit"))
+        if max_seconds is not None and (type(max_seconds) not in (int, float) or not 0 < max_seconds < math.inf):
+            problems.append(Problem("max_seconds", max_seconds, "more than 0 seconds, or None for no limit"))
+        if problems:
+            raise PlanError(problems)
+        self._max_trials, self._max_seconds = max_trials, max_seconds
+        self._now_s, self._start_s = now_s, now_s()
+
+    def room(self, sent: int) -> int | None:
+        """How many more trials may be sent when `sent` have been; None: as many as there are."""
+        if self._max_seconds is not None and self._now_s() - self._start_s >= self._max_seconds:
+            return 0
+        return None if self._max_trials is None else max(0, self._max_trials - sent)
+
+    def words(self, sent: int) -> str:
+        """The limit that was reached, as it was given."""
+        if self._max_trials is not None and sent >= self._max_trials:
+            return f"max_trials = {self._max_trials}"
+        return f"max_seconds = {self._max_seconds:g}"
+
+
+_MOST_TOLD = 5
+
+
+def check_recorded(plan: SweepPlan, targets: Sequence[Target], trials: Sequence[Trial]) -> None:
+    """Refuse a plan that a replay target has no recordings for.
+
+    Raises:
+        PlanError: With the first few trials that lack one, and what differs.
+    """
+    kept = {target.name: target for target in targets if isinstance(target, Replay)}
+    scripts = {script.id: script for script in plan.scripts}
+    reasons: dict[str, Problem] = {}
+    for trial in trials if kept else ():
+        target = kept.get(trial.target)
+        if target is not None and len(reasons) < _MOST_TOLD:
+            reason = _missing(target, trial, scripts[trial.script_id])
+            if reason is not None:
+                allowed = "recordings of every trial of the plan"
+                reasons.setdefault(reason, Problem("target", target.name, allowed, reason))
+    if reasons:
+        raise PlanError(list(reasons.values()))
+
+
+def _missing(target: Replay, trial: Trial, script: Script) -> str | None:
+    try:
+        found = find_recordings(trial.config, script, trial.condition, target, client_turns(trial.setting))
+    except RecordingError as error:
+        return str(error)
+    if trial.repeat < len(found):
+        return None
+    return f"repeat {trial.repeat + 1} of script {script.id!r:.80} was not recorded: there are {len(found)}"
+
+
+def narrowed(target: Target, trial: Trial, script: Script) -> Target:
+    """What a trial's worker needs of a target: of a replay, its one recording."""
+    if not isinstance(target, Replay):
+        return target
+    found = find_recordings(trial.config, script, trial.condition, target, client_turns(trial.setting))
+    return dataclasses.replace(target, recordings=(found[trial.repeat],))
+
 
 CHECK_ONE_IN = 64
 """Of the trials of a screen, so many are held as sessions too, and compared."""
@@ -108,25 +193,16 @@ class RunRequest:
         return frozenset(first.values()) | {trial.index for trial in self.trials if trial.seed % CHECK_ONE_IN == 0}
 
 
-def checked_request(
-    plan: SweepPlan,
-    target: Target | None,
-    own_workers: bool,
-    allow_unmodelled: bool,
-    run: RunTrial,
-    caps: tuple[float | None, int | None, float | None],
-    keep_recordings: bool,
-    prices: PriceTable | None,
-    only: Sequence[Setting | SessionConfig] | None,
-) -> RunRequest:
-    """What `start_sweep` was given, as one value; `caps` are `max_usd`, `max_trials` and `max_seconds`.
+def checked_request(plan: SweepPlan, target: Target | None, asked: RunOptions) -> RunRequest:
+    """What `start_sweep` was given, as one value.
 
     Raises:
         UnmodelledError, MissingExtraError, PlanError: As `start_sweep` says.
     """
+    _check_workers(asked["workers"])
     targets = tuple(map(as_stored, plan.answering if target is None else (target,)))
-    _check_callables(plan, targets, own_workers)
-    if not allow_unmodelled:
+    _check_callables(plan, targets, own_workers=asked["workers"] != 0 and asked["executor"] is None)
+    if not asked["allow_unmodelled"]:
         _refuse_unmodelled(plan, [one for one in targets if isinstance(one, Mocked)])
     if plan.metrics != "all" and not all(isinstance(one, Mocked) for one in targets):
         allowed = "'all' where a target is live: a session that is held is kept whole"
@@ -135,14 +211,21 @@ def checked_request(
     if lacking:
         raise PlanError(lacking)
     trials = plan.trials_for(*targets)
-    max_usd, max_trials, max_seconds = caps
-    limits = Limits(max_trials, max_seconds)
-    budget = open_budget(plan, targets, trials, max_usd, max_seconds, prices or load_prices())
+    max_usd, max_seconds = asked["max_usd"], asked["max_seconds"]
+    limits = Limits(asked["max_trials"], max_seconds)
+    budget = open_budget(plan, targets, trials, max_usd, max_seconds, asked["prices"] or load_prices())
     if budget is not None and max_usd is None:  # it is spent by the second, however long that takes
-        limits = Limits(max_trials)
+        limits = Limits(asked["max_trials"])
     check_recorded(plan, targets, trials)
-    wanted = None if only is None else _wanted(plan, only)
-    return RunRequest(plan, targets, trials, run, limits, budget, keep_recordings, wanted)
+    wanted = None if asked["only"] is None else _wanted(plan, asked["only"])
+    run = asked["run"] or run_trial
+    return RunRequest(plan, targets, trials, run, limits, budget, asked["keep_recordings"], wanted)
+
+
+def _check_workers(workers: object) -> None:
+    if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0):
+        return
+    raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
 
 
 def _check_callables(plan: SweepPlan, targets: Sequence[Target], own_workers: bool) -> None:

@@ -15,8 +15,6 @@ from typing import Any, TextIO
 
 from realtime_lab.sweep.plans.trials import trials_words
 
-__all__ = ["Progress", "ProgressDisplay", "ProgressMeter"]
-
 _RATE_OVER_S = 15.0
 _LINE_AFTER_S = (3.0, 10.0, 30.0)
 _KINDS_SHOWN = 3

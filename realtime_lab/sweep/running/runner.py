@@ -1,81 +1,49 @@
 """Running a plan: `start_sweep` and `run_sweep`, and the handle of a sweep under way.
 
 `start_sweep` returns at once; `dispatch` does the work on a thread of its own. An interrupt or `cancel` keeps what
-came back and closes the study; the same call goes on from there. What a call may ask is checked in `asked`.
+came back and closes the study; the same call goes on from there. What a call may be told stands in `options` and is
+checked in `asked`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from pathlib import Path
+from typing import Unpack
 
-from realtime_lab.analysis.cost import PriceTable
-from realtime_lab.config import SessionConfig
-from realtime_lab.errors import PlanError, Problem
 from realtime_lab.session import Target
-from realtime_lab.sweep.plans.plan import Setting, SweepPlan
+from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.plans.trials import trials_words
 from realtime_lab.sweep.running.asked import RunRequest, checked_request
 from realtime_lab.sweep.running.dispatch import Dispatcher
+from realtime_lab.sweep.running.options import RunOptions, completed, takes_run_options
 from realtime_lab.sweep.running.progress import Progress, ProgressDisplay
-from realtime_lab.sweep.running.spent import count_earlier
+from realtime_lab.sweep.running.spend import count_earlier
 from realtime_lab.sweep.store.content import study_content
 from realtime_lab.sweep.store.writer import StudyWriter
 from realtime_lab.sweep.studies.study import Study
-from realtime_lab.sweep.workers.lanes import open_lanes
-from realtime_lab.sweep.workers.worker import RunTrial, run_trial
-
-__all__ = ["SweepRun", "run_sweep", "start_sweep"]
+from realtime_lab.sweep.workers.pool import open_lanes
 
 CLOSE_PATIENCE_S = 5.0
 """How long an interrupted `result()` waits for the study to be closed."""
 _LOOK_EVERY_S = 0.1
 
 
-def start_sweep(
-    plan: SweepPlan,
-    target: Target | None = None,
-    store: str | Path | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
-    allow_unmodelled: bool = False,
-    run: RunTrial = run_trial,
-    max_usd: float | None = None,
-    max_trials: int | None = None,
-    max_seconds: float | None = None,
-    keep_recordings: bool = True,
-    prices: PriceTable | None = None,
-    only: Sequence[Setting | SessionConfig] | None = None,
-) -> SweepRun:
+@takes_run_options()
+def start_sweep(plan: SweepPlan, target: Target | None = None, **options: Unpack[RunOptions]) -> SweepRun:
     """Start a sweep, or go on with one, and return at once.
 
     Args:
         plan: What to run.
         target: What answers; default: the plan's own target or targets, else the mocked server.
-        store: The study file, created or gone on with; default: `runs/<plan hash>.sqlite` under the current folder.
-        workers: Worker processes; None: one per core; 0: run in this process, which is slower and easier to debug.
-        executor: Where to run instead of own worker processes: any `concurrent.futures.Executor`.
-        progress: Whether `result()` shows how far the sweep is.
-        allow_unmodelled: Run a mocked sweep although it varies a field that the mocked server ignores.
-        run: What runs one trial: a module-level function that worker processes can import.
-        max_usd: What may be spent, USD; a paid target needs it. Trials that would pass it are left out. What earlier
-            runs of this study spent counts.
-        max_trials: How many trials this call runs at most; the next call goes on from there.
-        max_seconds: How long this call sends trials out, s; those under way are finished. For a paid target whose price
-            is not known it caps instead how much audio is sent in all, earlier runs included, and is needed.
-        keep_recordings: Whether recordings of mocked sessions are kept. Without them a study is a tenth of the size,
-            and a session is held again when its recording is asked for. Live recordings and those of sessions that
-            failed are always kept.
-        prices: What costs are computed with; None: the shipped price table.
-        only: Settings to run now, as `SweepPlan.only` takes them; the others stay planned. None: all.
+        **options: See `RunOptions`.
 
     Returns:
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
 
     Raises:
+        ArgumentError: If an option is not one.
         UnmodelledError: If the plan varies a field that the mocked server ignores.
         MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
         PlanError: If `workers` or a limit is not a number of its kind, a paid target has no cap that can be kept, or a
@@ -86,58 +54,43 @@ def start_sweep(
         StudyDamagedError: If the study's bytes are damaged.
         StudyError: If the file is not a study or cannot be written.
     """
-    _check_workers(workers)
-    own_workers, caps = workers != 0 and executor is None, (max_usd, max_trials, max_seconds)
-    request = checked_request(plan, target, own_workers, allow_unmodelled, run, caps, keep_recordings, prices, only)
+    asked = completed(options)
+    request = checked_request(plan, target, asked)
+    store = asked["store"]
     path = Path(store) if store is not None else default_store(plan, request.targets)
-    return _begun(request, path, workers, executor, progress)
+    return _begun(request, path, asked)
 
 
-def run_sweep(
-    plan: SweepPlan,
-    target: Target | None = None,
-    store: str | Path | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
-    allow_unmodelled: bool = False,
-    run: RunTrial = run_trial,
-    max_usd: float | None = None,
-    max_trials: int | None = None,
-    max_seconds: float | None = None,
-    keep_recordings: bool = True,
-    prices: PriceTable | None = None,
-    only: Sequence[Setting | SessionConfig] | None = None,
-) -> Study:
-    """Run a sweep to its end and return the study; see `start_sweep` for arguments and errors.
+@takes_run_options()
+def run_sweep(plan: SweepPlan, target: Target | None = None, **options: Unpack[RunOptions]) -> Study:
+    """Run a sweep to its end and return the study; see `start_sweep` for its errors.
 
     An interrupt keeps what has come back and closes the study; the same call finishes it.
+
+    Args:
+        plan: What to run.
+        target: What answers; default: the plan's own target or targets, else the mocked server.
+        **options: See `RunOptions`.
 
     Warns:
         RuntimeWarning: Some trials failed or were left out by a limit; the same call runs them again.
     """
-    given = (plan, target, store, workers, executor, progress, allow_unmodelled, run)
-    return start_sweep(*given, max_usd, max_trials, max_seconds, keep_recordings, prices, only)._ended()
+    return start_sweep(plan, target, **options)._ended()
 
 
-def _begun(request: RunRequest, path: Path, workers: int | None, executor: Executor | None, progress: bool) -> SweepRun:
+def _begun(request: RunRequest, path: Path, asked: RunOptions) -> SweepRun:
     """A checked request under way; the study is closed again when it cannot begin."""
     writer = StudyWriter.open(path, study_content(request.plan, request.targets, request.trials))
     try:
-        if executor is None:  # elsewhere the environment is another
+        if asked["executor"] is None:  # elsewhere the environment is another
             request.check_keys(writer.unfinished())
         if request.budget is not None:
             count_earlier(path, request.budget)
-        return SweepRun(Dispatcher(request, writer, open_lanes(workers, executor)), path, progress)
+        lanes = open_lanes(asked["workers"], asked["executor"])
+        return SweepRun(Dispatcher(request, writer, lanes), path, asked["progress"])
     except BaseException:
         writer.close(compact=False)
         raise
-
-
-def _check_workers(workers: object) -> None:
-    if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0):
-        return
-    raise PlanError([Problem("workers", workers, "a number of processes, 0 for this one, None for one per core")])
 
 
 def default_store(plan: SweepPlan, targets: Sequence[Target]) -> Path:

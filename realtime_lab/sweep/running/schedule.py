@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Schedule"]
-
 TARGET_TASK_S = 0.5
 MAX_TASK_TRIALS = 256
 

@@ -3,12 +3,16 @@
 A trial is reserved the most that it is thought to take. Until one trial has come back, each worker holds one at a
 time, and when a bill turns out higher than its reservation, all later reservations grow by as much: so even a service
 that bills more than anybody thought passes a cap by no more than one trial in flight per worker.
+
+Earlier runs of a study count: every attempt on record, so that a cap holds over all of them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,22 +21,13 @@ from realtime_lab.analysis.cost import Price, PriceTable, response_usd, transcri
 from realtime_lab.audio import Script
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem
+from realtime_lab.recording import recording_from_bytes
 from realtime_lab.session import Target
 from realtime_lab.sweep.plans.costs import model_of, price_of
-from realtime_lab.sweep.plans.lengths import script_ms
-from realtime_lab.sweep.plans.plan import SweepPlan, Trial
-
-__all__ = [
-    "NOTHING",
-    "Budget",
-    "Cap",
-    "Used",
-    "Verdict",
-    "bill_of",
-    "open_budget",
-    "trial_ceiling_s",
-    "trial_ceiling_usd",
-]
+from realtime_lab.sweep.plans.estimate import script_ms
+from realtime_lab.sweep.plans.plan import SweepPlan
+from realtime_lab.sweep.plans.trials import Trial
+from realtime_lab.sweep.store.reader import StudyReader, reading
 
 _DEAREST_TRANSCRIPTION_PER_MINUTE = 0.017
 """USD; what a transcription model without a known price is reserved."""
@@ -257,3 +252,38 @@ def bill_of(
         return None if np.isnan(total) else total
 
     return bill
+
+
+_Rows = dict[tuple[int, int], list[dict[str, Any]]]
+
+
+def count_earlier(path: Path, budget: Budget) -> None:
+    """Settle every attempt of earlier runs: by its usage where that is known, else by what it was reserved.
+
+    Raises:
+        StudyDamagedError: If the study's bytes are damaged.
+    """
+    with reading(path) as reader:
+        attempts = reader.attempts()
+        if not attempts:
+            return
+        responses, trials = _rows(reader, "responses"), _rows(reader, "trials")
+        for trial, attempt, state in attempts:
+            if attempt is not None and state == "complete":
+                (row,) = trials.get((trial, attempt)) or [{}]
+                budget.settle(trial, Used(responses.get((trial, attempt), ()), row))
+            else:
+                budget.settle(trial, NOTHING if _sent_nothing(reader, trial, attempt) else None)
+
+
+def _rows(reader: StudyReader, kind: str) -> _Rows:
+    found: _Rows = defaultdict(list)
+    for row in reader.rows_of_attempts(kind).to_pylist():
+        found[row["trial_number"], row["attempt"]].append(row)
+    return found
+
+
+def _sent_nothing(reader: StudyReader, trial: int, attempt: int | None) -> bool:
+    """Whether a session ended before any audio was sent, as when nobody answered."""
+    data = None if attempt is None else reader.recording(trial, attempt)
+    return data is not None and recording_from_bytes(data).audio_ms == 0

@@ -12,7 +12,7 @@ from realtime_lab.config.masking import masked
 from realtime_lab.errors import ConfigError
 from realtime_lab.session import Target
 from realtime_lab.sweep.plans.client_axes import CLIENT_AXES, ORACLE
-from realtime_lab.sweep.plans.plan import SweepPlan, Trial
+from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.plans.records import (
     confirm_from_record,
     confirm_to_record,
@@ -22,9 +22,8 @@ from realtime_lab.sweep.plans.records import (
     targets_from_record,
     targets_to_record,
 )
+from realtime_lab.sweep.plans.trials import Trial
 from realtime_lab.sweep.store.writer import PlannedTrial, StudyContent
-
-__all__ = ["axis_dtype", "plan_from_record", "study_content"]
 
 
 def study_content(plan: SweepPlan, target: Target | Sequence[Target], trials: Sequence[Trial]) -> StudyContent:

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from realtime_lab.errors import StudyError, StudyLockedError
 
-__all__ = ["StudyLock", "check_local", "is_locked"]
-
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs3 nfs4 cifs smb3 smbfs afs ceph glusterfs lustre beegfs gpfs "
     "fuse.sshfs fuse.glusterfs fuse.ceph fuse.s3fs fuse.rclone fuse.gcsfuse".split()

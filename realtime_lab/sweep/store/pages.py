@@ -11,8 +11,6 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["rows_in_pages", "with_log"]
-
 _LEAF_TABLE, _LEAF_INDEX, _INTERIOR_INDEX = 0x0D, 0x0A, 0x02
 _PAGE_SIZES = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 _USUAL_PAGE = 4096

@@ -24,8 +24,6 @@ from realtime_lab.recording.files import MAX_RECORDING_BYTES
 from realtime_lab.sweep.store import schema, tables
 from realtime_lab.sweep.store.lock import is_locked
 
-__all__ = ["AGAIN", "CHECK_DIGITS", "EFFECTIVE_DIGITS", "StudyReader", "reading"]
-
 MAX_META_BYTES = 32_000_000
 """One text of a study's description; what claims to be longer is refused before it is read."""
 

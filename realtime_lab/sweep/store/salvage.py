@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from realtime_lab.analysis.columns import METRICS_VERSION
-from realtime_lab.analysis.rows import session_rows
+from realtime_lab.analysis.rows.session import session_rows
 from realtime_lab.errors import ConfigError, RealtimeLabError, StudyDamagedError, StudyError
 from realtime_lab.recording import recording_from_bytes
 from realtime_lab.recording.files import MAX_RECORDING_BYTES
@@ -33,8 +33,6 @@ from realtime_lab.sweep.store.reader import AGAIN, EFFECTIVE_DIGITS
 from realtime_lab.sweep.store.tables import KINDS
 from realtime_lab.sweep.store.writer import StudyContent, StudyWriter
 from realtime_lab.sweep.workers.worker import PackedRecording, TrialResult
-
-__all__ = ["Salvaged", "salvage"]
 
 Key = tuple[int, int]
 """Trial number and attempt."""

@@ -14,16 +14,6 @@ from urllib.parse import quote
 
 from realtime_lab.errors import StudyDamagedError, StudyError, StudyUnwritableError, StudyVersionError
 
-__all__ = [
-    "APPLICATION_ID",
-    "SCHEMA_VERSION",
-    "check_study",
-    "connect",
-    "create_tables",
-    "is_empty",
-    "plain_errors",
-]
-
 APPLICATION_ID = 0x524C5354
 """Marks an SQLite file as a study: `RLST`."""
 SCHEMA_VERSION = 3

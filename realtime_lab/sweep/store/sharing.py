@@ -21,8 +21,6 @@ from realtime_lab.sweep.store import schema
 from realtime_lab.sweep.store.lock import check_local
 from realtime_lab.sweep.store.reader import StudyReader, reading
 
-__all__ = ["AUDIO_CODEC", "ELSEWHERE", "audio_here", "share_study"]
-
 AUDIO_CODEC = "file"
 """Codec of blobs that are whole audio files."""
 ELSEWHERE = ""

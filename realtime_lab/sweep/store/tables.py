@@ -3,6 +3,8 @@
 A batch holds what `analysis.columns` declares for its kind plus two columns of its own: `trial_number` (position in
 the plan) and `attempt`. Keys and settings are the same for a whole trial, so they are joined when a frame is asked
 for. pyarrow is imported here and nowhere else in the sweep; workers never import this module.
+
+Frames become files for other programs here: CSV that is safe in a spreadsheet, and Parquet.
 """
 
 from __future__ import annotations
@@ -10,15 +12,46 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from realtime_lab.analysis import columns as declared
+from realtime_lab.errors import StudyError
 
-__all__ = ["CONVERSION_ERRORS", "HARD", "KINDS", "batch", "check_rows", "empty_table", "from_bytes", "join", "table_of"]
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_frames(frames: Mapping[str, pd.DataFrame], folder: Path) -> Path:
+    """Write each frame as `<name>.csv` and `<name>.parquet` into `folder`.
+
+    Raises:
+        StudyError: If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in frames.items():
+            spreadsheet_safe(frame).to_csv(folder / f"{name}.csv", index=False)
+            frame.to_parquet(folder / f"{name}.parquet", index=False)
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be written: {error.strerror}", folder) from None
+    return folder
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy in which no text is taken for a formula: what begins like one gets an apostrophe before it."""
+    safe = frame.copy()
+    for name in safe.columns:
+        column = safe[name]
+        if isinstance(column.dtype, pd.StringDtype):
+            risky = column.str.startswith(_FORMULA_STARTS).fillna(False).astype(bool)
+            safe[name] = column.where(~risky, "'" + column)
+    return safe
+
 
 KINDS: dict[str, tuple[declared.Column, ...]] = {
     "trials": declared.TRIALS,

@@ -26,8 +26,6 @@ from realtime_lab.sweep.store.lock import StudyLock, check_local
 from realtime_lab.sweep.store.reader import AGAIN, CHECK_DIGITS, EFFECTIVE_DIGITS
 from realtime_lab.sweep.workers.worker import TrialResult
 
-__all__ = ["PlannedTrial", "StudyContent", "StudyWriter"]
-
 SMALL_BATCH_ROWS = 16_384
 """Batches with fewer rows than this are merged when a study is closed."""
 _VACUUM_BELOW_BYTES = 256 * 1024 * 1024

@@ -12,28 +12,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from realtime_lab.analysis.choice import choose
-from realtime_lab.analysis.choice_compare import Comparison, compare_frames, comparison_html, names_of
-from realtime_lab.analysis.choice_groups import plain_cell, plain_row
-from realtime_lab.analysis.choice_values import Best, Rival
-from realtime_lab.analysis.choice_worst import worst_turns
 from realtime_lab.analysis.columns import COMMIT_DELAY, setting_names
-from realtime_lab.analysis.oracle import is_oracle, without_oracle
+from realtime_lab.analysis.deciding.choose import choose
+from realtime_lab.analysis.deciding.compare import Comparison, compare_frames, comparison_html, names_of
+from realtime_lab.analysis.deciding.values import Best, Rival
+from realtime_lab.analysis.deciding.worst import worst_turns
+from realtime_lab.analysis.summary.source import is_oracle, plain_cell, plain_row, without_oracle
 from realtime_lab.config import SessionConfig
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError
 from realtime_lab.sweep.plans.plan import SweepPlan
-
-__all__ = [
-    "StudyComparison",
-    "Swept",
-    "best_setting",
-    "candidates",
-    "compare",
-    "compare_settings",
-    "swept_settings",
-    "worst_of",
-]
-
 
 _Frames = tuple[pd.DataFrame, pd.DataFrame]
 """Turns and responses."""

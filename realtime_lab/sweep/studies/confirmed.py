@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from realtime_lab.analysis.check import Check, check_frames
-from realtime_lab.analysis.choice_compare import Comparison
-from realtime_lab.analysis.choice_groups import in_condition, of_setting
-from realtime_lab.analysis.choice_values import Best
-from realtime_lab.analysis.choice_words import amount, column_of, interval, label_of, setting_words
+from realtime_lab.analysis.deciding.check import Check, check_frames
+from realtime_lab.analysis.deciding.compare import Comparison
+from realtime_lab.analysis.deciding.values import Best
+from realtime_lab.analysis.summary.source import in_condition, of_setting
+from realtime_lab.analysis.summary.wording import amount, column_of, interval, label_of, setting_words
 from realtime_lab.audio import Script
 from realtime_lab.errors import PlanError, Problem, RealtimeLabError
 from realtime_lab.sweep.plans.plan import SweepPlan
 from realtime_lab.sweep.studies.chosen import Studied, compare_settings, swept_settings
-
-__all__ = ["Confirmation", "confirm_best", "confirming_best"]
 
 Outcome = Literal["confirmed", "not confirmed", "undecided"]
 

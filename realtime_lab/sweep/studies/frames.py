@@ -1,12 +1,18 @@
 """Frames of a study: stored rows joined with their trial's keys and swept settings, in plan order.
 
 So the same plan and seed give the same frames, whatever the workers and whenever a trial was run. Needs pandas.
+
+`StudyFrames` reads once what several frames of one view need, and prices them.
+
+Reading the file is `reader`, joining rows with keys is `frames`, and pricing them is `costs`; here they meet. Needs
+pandas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,25 +20,21 @@ import pyarrow as pa
 
 from realtime_lab.analysis.columns import KEYS, METRICS_VERSION
 from realtime_lab.analysis.cost import RESPONSE_USD, TRANSCRIPTION_USD, TRIAL_USD
-from realtime_lab.analysis.frames import DTYPES, frame_of_arrow
+from realtime_lab.analysis.rows.frames import DTYPES, frame_of_arrow
 from realtime_lab.config import FIELDS, SessionConfig
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
-from realtime_lab.sweep.plans.costs import Billing, responses_usd, trials_usd
+from realtime_lab.sweep.plans.costs import Billing, asked_models, billing_of, load_prices, responses_usd, trials_usd
 from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.store.content import axis_dtype
+from realtime_lab.sweep.store.reader import StudyReader
 from realtime_lab.sweep.store.tables import KINDS
 
-__all__ = [
-    "KeyColumns",
-    "SettingColumn",
-    "key_columns",
-    "rows_frame",
-    "setting_columns",
-    "trials_frame",
-    "typed",
-    "with_keys",
-]
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from realtime_lab.analysis.cost import PriceTable
 
 _ARROW = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
@@ -184,3 +186,64 @@ def with_keys(
     columns.append(("metrics_version", pa.repeat(pa.scalar(METRICS_VERSION, pa.int64()), len(frame))))
     keys = frame_of_arrow(pa.table([array for _, array in columns], names=[name for name, _ in columns]))
     return pd.concat([keys, frame.reset_index(drop=True)], axis=1)
+
+
+Keys = tuple[dict[str, list[Any]], list[SettingColumn]]
+"""The trials of a study, column by column, and its swept settings."""
+
+
+def read_keys(reader: StudyReader) -> Keys:
+    """Keys and settings of the trials.
+
+    Raises:
+        ValueError: If the settings cannot be read.
+    """
+    return reader.trials(), setting_columns(reader.json("axes"), reader.json("settings"))
+
+
+class StudyFrames:
+    """Frames of what a reader sees; every method raises ValueError and its like where that is damaged.
+
+    Args:
+        reader: The open study.
+        keys: What `read_keys` gave.
+        prices: What sessions are priced by; None: the shipped price table.
+    """
+
+    def __init__(self, reader: StudyReader, keys: Keys, prices: PriceTable | None = None) -> None:
+        self._reader, self._prices = reader, prices
+        self._trials, self._settings = keys
+
+    def rows(self, kind: str) -> pd.DataFrame:
+        """One row per turn, or per token."""
+        return rows_frame(kind, self._reader.rows(kind), self._keys)
+
+    def responses(self) -> pd.DataFrame:
+        """One row per response, priced."""
+        return rows_frame("responses", self._responses, self._keys, self._billing)
+
+    def trials(self, effective: bool = True) -> pd.DataFrame:
+        """One row per trial of the plan, run or not.
+
+        Args:
+            effective: With the columns of the effective configuration, which take longest.
+        """
+        rows, told = self._reader.rows("trials"), self._effective if effective else {}
+        return trials_frame(rows, self._trials, self._keys, told, self._billing, self._responses)
+
+    @cached_property
+    def _keys(self) -> KeyColumns:
+        return key_columns(self._trials, self._settings)
+
+    @cached_property
+    def _responses(self) -> pa.Table:
+        return self._reader.rows("responses")
+
+    @cached_property
+    def _effective(self) -> dict[str, dict[str, Any]]:
+        return self._reader.effective()
+
+    @cached_property
+    def _billing(self) -> Billing:
+        told = [self._reader.json(name) for name in ("plan", "axes", "settings")]
+        return billing_of(self._prices or load_prices(), self._trials, self._effective, asked_models(*told))

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from realtime_lab.sweep.studies.study import Study
 
-__all__ = ["Point", "front_points", "front_settings"]
-
 _WAITS = ("response_latency_ms", "endpoint_delay_ms")
 """What a caller waits, the better measure first."""
 
@@ -53,8 +51,7 @@ def front_settings(study: Study) -> tuple[dict[str, Any], ...]:
 
 def front_points(study: Study) -> list[Point]:
     """Every setting that may be chosen and has both a cut-off rate and a wait, in the plan's order."""
-    from realtime_lab.analysis.choice_groups import plain_cell
-    from realtime_lab.analysis.oracle import without_oracle
+    from realtime_lab.analysis.summary.source import plain_cell, without_oracle
     from realtime_lab.sweep.studies.chosen import candidates
 
     known = candidates(study)

@@ -7,27 +7,44 @@ anybody can be opened: it is checked, and runs no code. Here stands what can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import html
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from realtime_lab.errors import StudyError
+from realtime_lab.sweep.plans.trials import trials_words
 from realtime_lab.sweep.studies.study_file import StudyFile
-from realtime_lab.sweep.studies.view import lack_html, study_html
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from realtime_lab.analysis.check import Check
-    from realtime_lab.analysis.choice_compare import Comparison
-    from realtime_lab.analysis.choice_values import Best
     from realtime_lab.analysis.cost import PriceTable
+    from realtime_lab.analysis.deciding.check import Check
+    from realtime_lab.analysis.deciding.compare import Comparison
+    from realtime_lab.analysis.deciding.values import Best
     from realtime_lab.recording import Recording
-    from realtime_lab.sweep.plans.plan import SweepPlan, Trial
-    from realtime_lab.sweep.studies.study_frames import StudyFrames
+    from realtime_lab.sweep.plans.plan import SweepPlan
+    from realtime_lab.sweep.plans.trials import Trial
+    from realtime_lab.sweep.studies.frames import StudyFrames
 
-__all__ = ["Study"]
+
+def study_html(name: str, states: Mapping[str, int]) -> str:
+    """The HTML of a study: its name, and how many trials are in each state."""
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(state)}</th><td>{count:,}</td></tr>"
+        for state, count in states.items()
+    )
+    return (
+        f"<details open class='rl-study'><summary>Study {html.escape(name)}: {trials_words(sum(states.values()))}"
+        f"</summary><table>{cells}</table></details>"
+    )
+
+
+def lack_html(error: StudyError) -> str:
+    """The HTML of a study that cannot be read: why."""
+    return f"<div class='rl-study'>{html.escape(str(error))}</div>"
 
 
 class Study:
@@ -114,7 +131,7 @@ class Study:
 
     def words_df(self) -> pd.DataFrame:
         """One row per word of every transcript, and per word of a reference that was not recognised, in plan order."""
-        from realtime_lab.analysis.words import words_frame
+        from realtime_lab.analysis.words.aligned import words_frame
 
         return words_frame(self.turns_df(), self.tokens_df())
 
@@ -131,7 +148,7 @@ class Study:
         Raises:
             RealtimeLabError: If a column is missing.
         """
-        from realtime_lab.analysis.word_calibration import calibration_df
+        from realtime_lab.analysis.words.confidence import calibration_df
 
         return calibration_df(self.words_df(), by, confidence=confidence, seed=seed)
 
@@ -144,7 +161,7 @@ class Study:
         Raises:
             StudyError: If there is no such trial, or it has no recording.
         """
-        from realtime_lab.analysis.frames import events_df
+        from realtime_lab.analysis.rows.frames import events_df
         from realtime_lab.sweep.studies.frames import with_keys
 
         number, keys = self._file.keys_of(trial)
@@ -161,7 +178,7 @@ class Study:
         Raises:
             RealtimeLabError: If a column is missing.
         """
-        from realtime_lab.analysis.summary import summary
+        from realtime_lab.analysis.summary.settings import summary
 
         def three(frames: StudyFrames) -> tuple[pd.DataFrame, ...]:
             return frames.rows("turns"), frames.responses(), frames.trials(effective=False)
@@ -210,7 +227,7 @@ class Study:
             ConfigError: If `where` cannot be read, or selects nothing.
             RealtimeLabError: If no trial is complete, or no turn is in both studies.
         """
-        from realtime_lab.analysis.check import check_frames
+        from realtime_lab.analysis.deciding.check import check_frames
 
         old = None if baseline is None else (baseline.turns_df(), baseline.responses_df())
         return check_frames((self.turns_df(), self.responses_df()), require, where=where, baseline=old, seed=seed)
@@ -285,8 +302,8 @@ class Study:
         Raises:
             StudyError: If it cannot be written, or audio is missing or has changed.
         """
-        from realtime_lab.sweep.store.exports import write_frames
         from realtime_lab.sweep.store.sharing import share_study
+        from realtime_lab.sweep.store.tables import write_frames
 
         if Path(path).suffix == ".sqlite":
             return share_study(self.path, Path(path), audio)

@@ -2,25 +2,63 @@
 
 Nothing is held open between two questions. Whatever in the file is damaged or hostile comes out as a
 `StudyDamagedError` that names the file. What the answers mean is `study`'s to say.
+
+Where only a recording's checksum was kept, the mocked session is held again.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from realtime_lab.errors import StudyDamagedError, StudyError
+from realtime_lab.recording import recording_to_bytes
+from realtime_lab.session import Mocked, run_session
+from realtime_lab.sweep.plans.client_axes import client_options
 from realtime_lab.sweep.store.reader import StudyReader, reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from realtime_lab.analysis.cost import PriceTable
     from realtime_lab.recording import Recording
     from realtime_lab.sweep.plans.plan import SweepPlan
-    from realtime_lab.sweep.studies.study_frames import Keys, StudyFrames
+    from realtime_lab.sweep.studies.frames import Keys, StudyFrames
 
-__all__ = ["StudyFile"]
+
+def recreated(path: Path, plan: SweepPlan, number: int, sha256: str) -> bytes:
+    """The bytes of a mocked trial's recording, made again.
+
+    Args:
+        path: The study, for messages.
+        plan: Its plan.
+        number: The trial's number.
+        sha256: Beginning of the recording's checksum when it was made.
+
+    Raises:
+        StudyError: If the recording that is made is another one, or its target is not mocked.
+        AudioError: If the script's audio is not where it was.
+        ConfigError: If it takes a callable of which the study keeps the name alone.
+    """
+    trial = plan.trials[number]
+    target = next(target for target in plan.answering if target.name == trial.target)
+    script = next(script for script in plan.scripts if script.id == trial.script_id)
+    if not isinstance(target, Mocked):
+        raise StudyError(f"the recording of trial {trial.key} of {path} is not in it, and {target.name} is not mocked")
+    how = client_options(trial.setting)
+    recording = run_session(trial.config, script, target, condition=trial.condition, seed=trial.seed, **how)
+    data = recording_to_bytes(recording)
+    if not sha256 or not hashlib.sha256(data).hexdigest().startswith(sha256):
+        raise StudyError(
+            f"the recording of trial {trial.key} of {path} was not kept, and this version of the package or this "
+            "machine makes another one of the same session",
+            path,
+        )
+    return data
+
 
 T = TypeVar("T")
 
@@ -73,7 +111,7 @@ class StudyFile:
             prices: What sessions are priced by; None: the shipped price table.
             now: With the states that trials are in at this moment; otherwise they may be older.
         """
-        from realtime_lab.sweep.studies.study_frames import StudyFrames, read_keys
+        from realtime_lab.sweep.studies.frames import StudyFrames, read_keys
 
         with reading(self.path) as reader:
             keys = self.sound(lambda: read_keys(reader)) if now else self._keys(reader)
@@ -102,8 +140,6 @@ class StudyFile:
             number = self._number(trial, trials["key"])
             data, sha256 = reader.recording(number), reader.recording_sha256(number)
         if sha256 is not None:
-            from realtime_lab.sweep.studies.recreate import recreated
-
             data = recreated(self.path, self.plan, number, sha256)
         key, state = trials["key"][number], trials["state"][number]
         if data is None:
@@ -128,7 +164,7 @@ class StudyFile:
 
     def _keys(self, reader: StudyReader) -> Keys:
         """Keys and settings of the trials, read again only when a result has come in since; states may be older."""
-        from realtime_lab.sweep.studies.study_frames import read_keys
+        from realtime_lab.sweep.studies.frames import read_keys
 
         version = reader.version()
         if self._known is None or self._known[0] != version:

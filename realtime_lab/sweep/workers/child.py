@@ -15,8 +15,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import IO, Any
 
-__all__ = ["Outcome", "dump_outcome", "main", "read_frame", "write_frame"]
-
 Outcome = tuple[bool, Any]
 """(True, the call's value) or (False, the exception it raised)."""
 

@@ -16,28 +16,41 @@ from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Literal, cast
 
-from realtime_lab.analysis.rows import SessionRows, session_rows
-from realtime_lab.analysis.screened import screened, screened_difference
+from realtime_lab.analysis.rows.screened import screened, screened_difference
+from realtime_lab.analysis.rows.session import SessionRows, session_rows
 from realtime_lab.audio import Condition, Script
 from realtime_lab.config import SessionConfig
+from realtime_lab.config.parts.part import plain
 from realtime_lab.errors import RemoteError
 from realtime_lab.recording import Recording, recording_to_bytes
 from realtime_lab.session import FATAL_FAULTS, Live, Mocked, Stage, run_session
 from realtime_lab.session.screening import screen
 from realtime_lab.sweep.plans.client_axes import client_options, client_turns
-from realtime_lab.sweep.workers.tracing import traced_config
 
-__all__ = [
-    "BatchResult",
-    "PackedRecording",
-    "RunTrial",
-    "TrialResult",
-    "TrialTask",
-    "pack_recording",
-    "run_batch",
-    "run_trial",
-    "screen_batch",
-]
+WORKFLOW_NAME = "realtime_lab"
+"""What live trials are called there, where the configuration gives no name."""
+
+
+def traced_config(config: SessionConfig, study: str, trial: str, setting: Mapping[str, Any]) -> SessionConfig:
+    """A live trial's configuration, with tracing that names the study, the trial and its setting.
+
+    Tracing that is unset or null stays so: nothing is traced that nobody asked for. What the configuration itself says
+    (a workflow_name, a group_id, keys of metadata) stays as well; "auto" says nothing.
+
+    Args:
+        config: What the plan asks for.
+        study: Hash of the plan, which becomes the group_id.
+        trial: The trial's key.
+        setting: Its swept values.
+    """
+    asked = plain(config.get("tracing"))
+    if asked is None:
+        return config
+    given: dict[str, Any] = asked if isinstance(asked, dict) else {}
+    metadata = {"trial": trial, "setting": plain(dict(setting)), **(given.get("metadata") or {})}
+    filed = {"workflow_name": WORKFLOW_NAME, "group_id": study, **given, "metadata": metadata}
+    return config.with_values({"tracing": filed})
+
 
 MAX_ERROR_CHARACTERS = 2_000
 PACKING_LEVEL = 3
@@ -223,7 +236,7 @@ def _config(task: TrialTask) -> SessionConfig:
 
 def _side_by_side(tasks: Sequence[TrialTask]) -> list[Recording | Exception]:
     """Hold live sessions at the same time; rows wait until the last one is over, so as not to disturb it."""
-    from realtime_lab.session.live_run import LiveRequest, run_live_together
+    from realtime_lab.session.live.run import LiveRequest, run_live_together
 
     return run_live_together(
         [

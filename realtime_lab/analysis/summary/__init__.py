@@ -1,0 +1,1 @@
+"""Rows to one line per setting: its columns, how each is counted, resampled and worded."""

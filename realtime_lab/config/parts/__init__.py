@@ -1,0 +1,1 @@
+"""The objects a session is made of, their base, and what one field accepts."""

@@ -1,0 +1,57 @@
+"""What the caller of an imported call said, from a script that was made of the same audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from realtime_lab.audio.pcm import Interval
+from realtime_lab.audio.script import Script
+from realtime_lab.errors import ArgumentError, Problem
+from realtime_lab.recording.events import ReferenceTurn
+
+_DEADLINE_MS = 5_000.0
+
+
+def reference_of(script: Script, offset_ms: float, audio_ms: float) -> tuple[ReferenceTurn, ...]:
+    """A script's turns in a session's audio time.
+
+    Args:
+        script: Made from one recording, whose time is meant, or with fixed timing.
+        offset_ms: Audio time at which the script's own time is 0, ms.
+        audio_ms: Audio sent in all; a turn whose end was not waited for is not complete.
+
+    Raises:
+        ConfigError: If the script does not say when its turns are spoken, or they would begin before the audio.
+    """
+    spoken = [tuple(part.shifted(offset_ms) for part in speech) for speech in _timeline(script)]
+    if spoken and spoken[0] and spoken[0][0].start_ms < 0:
+        allowed = "an offset at which no turn begins before the audio does"
+        raise ArgumentError([Problem("offset_ms", offset_ms, allowed)])
+    return tuple(
+        ReferenceTurn(
+            index=index,
+            speech_ms=speech,
+            deadline_ms=speech[-1].end_ms + _DEADLINE_MS,
+            complete=index + 1 < len(spoken) or audio_ms >= speech[-1].end_ms + _DEADLINE_MS,
+            text=turn.text,
+            speaker=turn.speaker,
+        )
+        for index, (turn, speech) in enumerate(zip(script.turns, spoken, strict=True))
+    )
+
+
+def _timeline(script: Script) -> Sequence[tuple[Interval, ...]]:
+    segments = [segment for turn in script.turns for segment in turn.segments]
+    spans = [segment.span_ms for segment in segments]
+    in_order = all(before.end_ms <= after.start_ms for before, after in pairwise(spans))
+    if len(segments) == len(script.turns) and len(script.clips) == 1 and in_order:
+        return [segment.speech_ms for segment in segments]
+    if script.timing == "fixed":
+        # Rendering needs the audio libraries, which reading a log does not.
+        from realtime_lab.audio.conditions import clean
+        from realtime_lab.audio.render import Renderer
+
+        return Renderer(script, clean()).fixed()[1]
+    hint = "give reference= with the turns as they were spoken"
+    raise ArgumentError([Problem("script", script.id, "a script of one recording, or one with fixed timing", hint)])

@@ -1,0 +1,1 @@
+"""The engine behind a socket on this machine: WebSocket, REST, the command, and the conformance table."""

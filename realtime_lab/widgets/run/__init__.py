@@ -1,0 +1,1 @@
+"""A sweep under way: started, watched, stopped, gone on with."""

@@ -35,6 +35,7 @@ from .sweep import Confirm as Confirm
 from .sweep import Study as Study
 from .sweep import SweepPlan as SweepPlan
 from .sweep import SweepRun as SweepRun
+from .sweep import agree as agree
 from .sweep import calibrate as calibrate
 from .sweep import compare as compare
 from .sweep import counterfactual as counterfactual

@@ -278,6 +278,29 @@ def calibrate(
 
 
 @app.command()
+def agree(
+    logs: Annotated[list[Path], typer.Argument(help="Event logs of sessions with a real service.")],
+    audio: Annotated[
+        Path | None, typer.Option(help="The clip that was spoken, for logs whose appends hold no audio.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Whose server is mocked: a shipped profile or a file.")] = "documented",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Hold recordings of a real service against the mocked one: exit code 0 nothing differs, 1 something does.
+
+    The client's side of each log is played to the mocked server on the same audio and configuration. The table has
+    every setting, order of events, count, offset, token and field that differs or agrees, and what could not be
+    compared.
+    """
+    with plain_ends():
+        from realtime_lab.sweep import agree as hold
+
+        found = hold(logs, audio=audio, profile=profile)
+        typer.echo(found.to_json() if json else str(found))
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def counterfactual(
     scripts: Annotated[str, typer.Option(help="A shipped set, or a folder of recordings.")] = "orders",
     noise_db: Annotated[float | None, typer.Option(help="Babble this far under the speech, dB.")] = 3.0,

@@ -1,4 +1,6 @@
 # The public names, each with where it lives: the one list, read when the package is imported.
+from .fitting.agreement import Agreement as Agreement
+from .fitting.agreement import agree as agree
 from .fitting.calibration import Calibrated as Calibrated
 from .fitting.calibration import calibrate as calibrate
 from .fitting.twin import ProfileFit as ProfileFit

@@ -3,7 +3,8 @@
 Any log of events with times will do: JSON lines or an array, today's event names or the older ones, both sides of a
 WebSocket or only what a server said, as in WebRTC and SIP calls. What a log does not say stays unknown: without times
 of sending, latencies from the end of speech are null; without a script, so are turns. Audio is measured and let go,
-secrets are taken out, and what cannot be read is named and left out.
+secrets are taken out, and what cannot be read is named and left out. A log that kept its appends and lost their audio
+gets it back from the clip that was spoken (`clip`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from realtime_lab.audio.script import REFERENCE_SOURCES, Script
 from realtime_lab.config import SessionConfig
@@ -29,6 +32,7 @@ from realtime_lab.protocol.codec import decode_client, decode_server
 from realtime_lab.recording.events import AppendRun, Header, RecordedEvent, Recording, ReferenceTurn
 from realtime_lab.recording.files import recording_from_bytes
 from realtime_lab.recording.importing.audio import AudioLedger
+from realtime_lab.recording.importing.clip import Spoken, appends_of, clip_turns, read_clip, spoken_in
 from realtime_lab.recording.importing.entries import read_entries, read_log
 from realtime_lab.recording.importing.frames import UNITS_MS, Frame, clock_of, frame_of, times_ms
 from realtime_lab.recording.importing.reference import reference_of
@@ -78,6 +82,9 @@ def scrubbed(value: Any, name: str = "", depth: int = 0) -> Any:
 
 _SHOWN_PROBLEMS = 10
 _APPEND = "input_audio_buffer.append"
+_OF_AUDIO = (ev.SpeechStarted, ev.SpeechStopped, ev.InputAudioCommitted, ev.InputAudioCommit)
+_OF_SENDING = "response_latency_ms, endpoint_latency_ms"
+"""Metrics that need to know when the caller's last sample was sent."""
 _CLOCK_FIELDS = ("type", "audio_start_ms", "audio_end_ms")
 _FLAT_FIELDS = frozenset(
     "modalities voice input_audio_format output_audio_format input_audio_transcription turn_detection "
@@ -93,6 +100,7 @@ def import_recording(
     reference_source: str | None = None,
     offset_ms: float = 0.0,
     time_unit: str | None = None,
+    audio: str | Path | None = None,
 ) -> Recording:
     """Read an event log that any client or server wrote.
 
@@ -106,20 +114,25 @@ def import_recording(
         reference_source: Who says so: human (default for `reference`), two_channel, constructed or automatic.
         offset_ms: Audio time of the session at which the script's own time is 0, ms.
         time_unit: Unit of times whose key does not say: "s", "ms", "us" or "ns"; default: told from the log.
+        audio: The clip that the caller said, where the log's appends hold no audio: an audio file of one channel, or
+            .pcm with 16-bit samples at 24 kHz. The caller's timeline is rebuilt from the number of appends, so that
+            ends of turns have their delays without any clock. Without script and reference, where it has speech is
+            the detector's finding, and the reference "automatic".
 
     Returns:
-        The recording, private. Its frames are computed as those of any other. Lines that hold no event, and clocks
-        that cannot be told, are named in a warning.
+        The recording, private. Its frames are computed as those of any other. Lines that hold no event, clocks that
+        cannot be told, and which metrics that leaves without a value, are named in a warning.
 
     Raises:
         RecordingError: If the file cannot be read, or holds no event at all.
+        AudioError: If the clip cannot be read.
         ConfigError: If an option has a value that is not allowed.
     """
     path = Path(path)
     _check_options(script, reference, reference_source, offset_ms, time_unit)
     data = read_log(path)
     own = _own_recording(data, path)
-    log = _Log()
+    log = _Log(None if audio is None else read_clip(audio))
     if own is None:
         log.read(data)
         if not log.events:
@@ -129,6 +142,9 @@ def import_recording(
     turns = tuple(reference) if reference is not None else None
     if script is not None:
         turns = reference_of(script, offset_ms, recording.audio_ms)
+    if turns is None and log.spoken is not None:
+        turns, reference_source = clip_turns(log.spoken), reference_source or "automatic"
+    log.problems += log.missing(recording, referenced=turns is not None or bool(recording.reference))
     if log.problems:
         shown = "; ".join(log.problems[:_SHOWN_PROBLEMS])
         more = f"; and {len(log.problems) - _SHOWN_PROBLEMS} more" if len(log.problems) > _SHOWN_PROBLEMS else ""
@@ -182,6 +198,8 @@ def _own_recording(data: bytes, path: Path) -> Recording | None:
 class _Log:
     """What has been read of a log."""
 
+    clip: NDArray[np.int16] | None = None
+    """What the caller said, where the appends do not hold it; 24 kHz."""
     problems: list[str] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     """Every event with its times, and of its fields those that speak of audio time."""
@@ -194,6 +212,8 @@ class _Log:
     """Appends that this package's own format says in so many words, as it does the next two."""
     reference: list[ReferenceTurn] = field(default_factory=list)
     header: Header | None = None
+    spoken: Spoken | None = None
+    """What the appends held, by the clip."""
 
     def read(self, data: bytes) -> None:
         """Read every entry; what holds no event is a problem."""
@@ -243,9 +263,9 @@ class _Log:
         if isinstance(event, ev.UnknownEvent) and event.problem:
             self.problems.append(f"{frame.place}: its fields are not those of {event.type:.60}; kept as it is")
         if isinstance(session, dict) and isinstance(event, ev.SessionUpdate):
-            self.requested = overlaid(self.requested, _today(session))
+            self.requested = overlaid(self.requested, todays_session(session))
         elif isinstance(session, dict) and isinstance(event, (ev.SessionCreated, ev.SessionUpdated)):
-            self.effective = _today(session)
+            self.effective = todays_session(session)
         self.frames.append(frame._replace(fields={name: fields[name] for name in _CLOCK_FIELDS if name in fields}))
         self.events.append((place, event))
 
@@ -254,10 +274,7 @@ class _Log:
         times = self._wall_times(time_unit)
         runs, timed = self.ledger.runs(times)
         if self.ledger.unreadable:
-            self.problems.append(
-                f"{self.ledger.unreadable} appends without readable audio: when what was sent is not known"
-            )
-            runs, timed = (), False
+            runs, timed = self._runs_of_the_clip(times)
         runs = tuple(self.runs) or runs
         audio_ms = max((run.end_ms for run in runs), default=self._heard_ms(times))
         recorded = (RecordedEvent(times[place], self.frames[place].direction, event) for place, event in self.events)
@@ -268,6 +285,34 @@ class _Log:
             events=tuple(recorded),
             audio_ms=audio_ms,
         )
+
+    def _runs_of_the_clip(self, times: Sequence[float | None]) -> tuple[tuple[AppendRun, ...], bool]:
+        """The appends, where their own audio is not there, and whether all of them have a time."""
+        appends = appends_of(str(frame.fields["type"]) for frame in self.frames)
+        if self.clip is None or self.ledger.appended_ms:
+            return (), False
+        started = (event.audio_start_ms for _, event in self.events if isinstance(event, ev.SpeechStarted))
+        self.spoken = spoken_in(appends, self.clip, [at for at in started if at is not None])
+        if not self.spoken.whole:
+            self.problems.append(f"{len(appends.places)} appends do not hold the clip: when what was said is a guess")
+        runs = self.spoken.runs([times[place] for place in appends.places])
+        return runs, all(run.sent_ms for run in runs)
+
+    def missing(self, recording: Recording, *, referenced: bool) -> list[str]:
+        """What the log does not say, and the metrics that have no value for it, in one line; none where all is said."""
+        lost: list[str] = []
+        spoken = any(isinstance(event, _OF_AUDIO) for _, event in self.events)
+        if self.ledger.unreadable and self.spoken is None:
+            lost.append(f"the audio of {self.ledger.unreadable} appends ({_OF_SENDING}; audio= gives it back)")
+        elif not recording.appends and spoken:
+            lost.append(f"appends ({_OF_SENDING})")
+        if self.events and all(entry.t_ms is None for entry in recording.events):
+            lost.append("times (every latency and lag)")
+        if lost and spoken and not referenced:
+            lost.append("a reference (every metric of turns; script=, reference= or audio= gives one)")
+        unused = self.clip is not None and self.spoken is None
+        said = ["audio= is not used: there is no append without audio"] if unused else []
+        return [*said, *([f"missing, and without a value for it: {', '.join(lost)}"] if lost else [])]
 
     def _header(self, path: Path, data: bytes, *, has_send_clock: bool) -> Header:
         model = (self.effective or self.requested).get("model")
@@ -288,7 +333,7 @@ class _Log:
     def _wall_times(self, time_unit: str | None) -> list[float | None]:
         """Wall time of every frame: 0 when the first append began to be captured, or else at the first event."""
         clock, problem = clock_of(self.frames, time_unit)
-        if problem:
+        if problem and any(frame.stamps for frame in self.frames):
             self.problems.append(f"{problem}; latencies are null")
         raw = [times_ms(frame, clock) for frame in self.frames]
         missing = [frame.place for frame, at in zip(self.frames, raw, strict=True) if at is None]
@@ -318,7 +363,7 @@ class _Log:
         return max([heard_ms, *later])
 
 
-def _today(session: dict[str, Any]) -> dict[str, Any]:
+def todays_session(session: dict[str, Any]) -> dict[str, Any]:
     """A session in today's wire shape, when it is one of the older shape and can be read."""
     if "audio" in session or not _FLAT_FIELDS & session.keys():
         return session

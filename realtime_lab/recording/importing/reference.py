@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
+
 from realtime_lab.audio.pcm import Interval
 from realtime_lab.audio.script import Script
 from realtime_lab.errors import ArgumentError, Problem
@@ -28,16 +30,20 @@ def reference_of(script: Script, offset_ms: float, audio_ms: float) -> tuple[Ref
     if spoken and spoken[0] and spoken[0][0].start_ms < 0:
         allowed = "an offset at which no turn begins before the audio does"
         raise ArgumentError([Problem("offset_ms", offset_ms, allowed)])
+    said = zip(turns_at(spoken, audio_ms), script.turns, strict=True)
+    return tuple(msgspec.structs.replace(turn, text=of.text, speaker=of.speaker) for turn, of in said)
+
+
+def turns_at(spoken: Sequence[tuple[Interval, ...]], audio_ms: float) -> tuple[ReferenceTurn, ...]:
+    """Turns without words, from where their speech lies in audio time; the last is over at its deadline only."""
     return tuple(
         ReferenceTurn(
             index=index,
             speech_ms=speech,
             deadline_ms=speech[-1].end_ms + _DEADLINE_MS,
             complete=index + 1 < len(spoken) or audio_ms >= speech[-1].end_ms + _DEADLINE_MS,
-            text=turn.text,
-            speaker=turn.speaker,
         )
-        for index, (turn, speech) in enumerate(zip(script.turns, spoken, strict=True))
+        for index, speech in enumerate(spoken)
     )
 
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from sessions import spoken_script, tone_stage
 
 from realtime_lab.analysis import session_rows
-from realtime_lab.audio import Clip, Interval, Script, Segment, Turn
+from realtime_lab.audio import Clip, Interval, Script, Segment, Turn, read_audio
 from realtime_lab.config import ServerVad, SessionConfig, Transcription
 from realtime_lab.errors import ConfigError, RecordingError
 from realtime_lab.protocol import AudioRef, UnknownEvent, event_to_builtins
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.codec import FLAT_NAMES
 from realtime_lab.recording import ReferenceTurn, import_recording, recording_to_bytes, save_recording
+from realtime_lab.recording.importing.clip import appends_of, spoken_in
 from realtime_lab.server.engine.responder import voice_piece
 from realtime_lab.session import run_session
 
@@ -210,7 +211,10 @@ def test_telephone_audio_is_one_byte_a_sample(tmp_path, name, kind, shape):
 def test_a_server_only_log_has_turns_and_no_latency_from_the_end_of_speech(tmp_path, held):
     """WebRTC and SIP: nobody logs when audio left, so only what needs that is null."""
     entries = [{"t_ms": t, "event": e} for t, who, e in timeline(held) if who == "server"]
-    recording = brought_in(write(tmp_path / "call.jsonl", entries), reference=held.reference)
+    with pytest.warns(
+        UserWarning, match=r"without a value for it: appends \(response_latency_ms, endpoint_latency_ms\)$"
+    ):
+        recording = import_recording(write(tmp_path / "call.jsonl", entries), reference=held.reference)
     turns, own = session_rows(recording).turns, session_rows(held).turns
     for row, other in zip(turns, own, strict=True):
         for name in ("outcome", "n_holds", "n_cut_holds", "cut", "endpoint_delay_ms", "transcript"):
@@ -224,7 +228,7 @@ def test_a_server_only_log_has_turns_and_no_latency_from_the_end_of_speech(tmp_p
 
 def test_a_log_without_any_times_keeps_what_is_audio_time(tmp_path, held):
     path = write(tmp_path / "call.jsonl", [e for _, _, e in timeline(held)])
-    with pytest.warns(UserWarning, match="no event has a time; latencies are null"):
+    with pytest.warns(UserWarning, match=r"without a value for it: times \(every latency and lag\)$"):
         recording = import_recording(path, reference=held.reference)
     assert {entry.t_ms for entry in recording.events} == {None}
     turns, own = session_rows(recording).turns, session_rows(held).turns
@@ -238,15 +242,155 @@ def test_a_unit_that_cannot_be_told_is_asked_for(tmp_path):
     with pytest.warns(UserWarning, match="unit of 'ts' is not clear: give time_unit"):
         assert import_recording(path).events[0].t_ms is None
     late = [*entries, {"ts": 2.5, "event": {"type": "input_audio_buffer.cleared"}}]
-    assert [e.t_ms for e in brought_in(write(path, late), time_unit="s").events] == [0.0, 1000.0]
+    with pytest.warns(UserWarning, match=r"jsonl': missing, and without a value for it: appends"):
+        assert [e.t_ms for e in import_recording(write(path, late), time_unit="s").events] == [0.0, 1000.0]
 
 
 def test_redacted_appends_leave_audio_time_unknown(tmp_path, held):
     entries = [{"t_ms": t, "event": {**e, "audio": "<redacted>"} if "audio" in e else e} for t, _, e in timeline(held)]
-    with pytest.warns(UserWarning, match="appends without readable audio"):
+    with pytest.warns(UserWarning, match=r"the audio of \d+ appends \(response_latency_ms, .* audio= gives it back\)$"):
         recording = import_recording(write(tmp_path / "call.jsonl", entries), reference=held.reference)
     assert recording.appends == () and not recording.header.has_send_clock
     assert session_rows(recording).turns[1]["outcome"] == "answered"
+
+
+def cassette(tmp_path, turns, appends, *, t_ms=None):
+    """A log of some turns whose appends lost their audio: each heard from 860 to 1,984 ms after the turn began."""
+    entries, heard = [], 0
+    for turn in range(turns):
+        begun_ms = heard * 100.0
+        entries += [{"type": "input_audio_buffer.append", "audio": ""}] * appends
+        heard += appends
+        item = {"item_id": f"i{turn}"}
+        entries += [
+            {"type": "input_audio_buffer.speech_started", "audio_start_ms": begun_ms + 860, **item},
+            {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": begun_ms + 1_984, **item},
+            {"type": "input_audio_buffer.committed", **item},
+            {"type": "response.done", "response": {"id": f"r{turn}", "status": "completed"}},
+        ]
+    stamped = [{"event": entry} | ({} if t_ms is None else {"t_ms": t_ms * k}) for k, entry in enumerate(entries)]
+    return write(tmp_path / "cassette.jsonl", stamped)
+
+
+@pytest.fixture(scope="module")
+def clip_path(root, tmp_path_factory):
+    """A second of speech, two seconds of clip."""
+    spoken = read_audio(root / "data" / "speech" / "librivox" / "sense-and-sensibility-0880.flac")[: 24 * 1000]
+    pcm = np.concatenate([np.zeros(24 * 900), spoken, np.zeros(24 * 100)]).astype("<i2")
+    path = tmp_path_factory.mktemp("clip") / "clip.pcm"
+    path.write_bytes(pcm.tobytes())
+    return path
+
+
+def test_the_clip_gives_a_cassette_its_timeline_and_endpoint_delays_without_clocks(tmp_path, clip_path):
+    """Each turn is the clip, in 20 appends, and half a second of silence."""
+    with pytest.warns(UserWarning, match=r"^'cassette.jsonl': missing, and without a value for it: times \(") as caught:
+        recording = import_recording(cassette(tmp_path, 3, 25), audio=clip_path)
+    assert len(caught) == 1
+    assert [(run.start_ms, run.samples / 24) for run in recording.appends] == [
+        (start, length) for turn in (0.0, 2_500.0, 5_000.0) for start, length in ((turn, 2_000), (turn + 2_000, 500))
+    ]
+    assert {run.frame_ms for run in recording.appends} == {100.0}
+    assert (recording.audio_ms, recording.header.reference_source) == (7_500.0, "automatic")
+    first, second, third = recording.reference
+    (speech,) = first.speech_ms
+    assert 1_100 < speech.start_ms < 1_200 and 1_850 < speech.end_ms < 1_950
+    assert second.speech_ms == (speech.shifted(2_500.0),) and third.speech_ms == (speech.shifted(5_000.0),)
+    rows = session_rows(recording).turns
+    assert [row["endpoint_delay_ms"] for row in rows] == [1_984 - speech.end_ms] * 3
+    assert {row["response_latency_ms"] for row in rows} == {None} and not recording.header.has_send_clock
+
+
+def test_with_times_a_cassette_says_when_its_audio_was_sent(tmp_path, clip_path):
+    recording = brought_in(cassette(tmp_path, 1, 20, t_ms=100.0), audio=clip_path)
+    (run,) = recording.appends
+    assert len(run.sent_ms) == 20 and recording.header.has_send_clock
+    assert recording.sent_at(1_850.0) == run.sent_ms[18]
+    assert recording.sent_at(1_850.0) - recording.sent_at(50.0) == 1_800.0
+
+
+def test_a_reference_of_ones_own_stands_above_the_clips(tmp_path, clip_path):
+    own = ReferenceTurn(index=0, speech_ms=(Interval(1_000.0, 1_500.0),), deadline_ms=6_500.0, complete=False)
+    with pytest.warns(UserWarning, match="times"):
+        recording = import_recording(cassette(tmp_path, 1, 20), audio=clip_path, reference=[own])
+    assert recording.reference == (own,) and recording.header.reference_source == "human"
+    assert session_rows(recording).turns[0]["endpoint_delay_ms"] == 484.0
+
+
+def test_a_clip_that_does_not_fit_or_is_not_needed_is_said(tmp_path, clip_path, held):
+    with pytest.warns(UserWarning, match="30 appends do not hold the clip: when what was said is a guess"):
+        import_recording(cassette(tmp_path, 1, 30), audio=tmp_path / clip_of(tmp_path, 24 * 90_000))
+    path = write(tmp_path / "call.jsonl", [{"t_ms": t, "event": e} for t, _, e in timeline(held)])
+    with pytest.warns(UserWarning, match="audio= is not used"):
+        assert import_recording(path, audio=clip_path).appends == brought_in(path).appends
+
+
+def clip_of(folder, samples):
+    (folder / "long.pcm").write_bytes(bytes(2 * samples))
+    return "long.pcm"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "clip_ms", "heard_ms", "each_ms", "begins"),
+    [
+        ("a" * 55, 5_488, [1_460], 100, [0]),
+        ("a" * 275, 5_488, [1_460], 20, [0]),
+        ("a", 5_488, [1_460], 5_488, [0]),
+        ("adada", 5_488, [1_460, 6_948, 12_436], 5_488, [0, 1, 2]),
+        ("aadaad", 5_488, [1_460, 12_436], 5_488, [0, 2]),
+        ("a" * 75, 5_488, [1_460], 100, [0]),
+        ("a" * 375, 5_488, [1_460], 20, [0]),
+        (("a" * 75 + "d") * 3, 5_488, [1_460, 8_948, 16_436], 100, [0, 75, 150]),
+        ("a" * 60 + "d" + "a" * 15, 5_488, [1_460], 100, [0]),
+        ("a" * 55 + "x" + "a" * 55, 5_488, [1_460, 6_948], 100, [0, 55]),
+        ("a" * 110, 5_488, [1_460, 6_948], 100, [0, 55]),
+        ("a" * 20 + "c" + "a" * 20 + "c", 2_000, [], 100, [0, 20]),
+    ],
+    ids=[
+        "once",
+        "in 20 ms",
+        "at once",
+        "three times at once",
+        "twice at once, with as much silence behind it",
+        "and two seconds of silence",
+        "in 20 ms, and two seconds of silence",
+        "three times, each after an answer",
+        "an answer before the silence ends",
+        "again, into the answer",
+        "back to back",
+        "committed twice",
+    ],
+)
+def test_how_long_an_append_is_and_where_the_clip_begins_is_told(kinds, clip_ms, heard_ms, each_ms, begins):
+    names = {"a": "input_audio_buffer.append", "d": "response.done", "c": "input_audio_buffer.commit", "x": "error"}
+    clip = np.arange(clip_ms * 24).astype(np.int16)
+    spoken = spoken_in(appends_of(names[kind] for kind in kinds), clip, heard_ms)
+    assert (spoken.each / 24, list(spoken.begins), spoken.whole) == (each_ms, begins, True)
+    pieces = list(spoken.pieces())
+    assert [len(piece) for piece in pieces] == list(spoken.counts) and len(pieces) == kinds.count("a")
+    sent = np.concatenate(pieces)
+    for start in spoken.starts_ms():
+        assert (sent[round(start * 24) :][: len(clip)] == clip).all()
+
+
+def test_what_voice_live_says_is_kept(tmp_path):
+    """The flat session with its own settings, the older names, and events of its own."""
+    detection = {"type": "azure_semantic_vad", "end_of_utterance_detection": {"model": "semantic_detection_v1"}}
+    session = {"modalities": ["audio"], "turn_detection": detection, "voice": {"name": "alloy", "type": "openai"}}
+    entries = [
+        {"type": "session.updated", "session": {**session, "input_audio_echo_cancellation": {"type": "server"}}},
+        {"type": "conversation.item.created", "item": {"type": "message", "id": "a", "role": "user", "content": []}},
+        {"type": "response.audio_transcript.delta", "item_id": "b", "delta": "Hi"},
+        {"type": "response.animation_viseme.delta", "item_id": "b", "viseme_id": 3},
+    ]
+    recording = brought_in(write(tmp_path / "call.jsonl", [{"t_ms": k, "event": e} for k, e in enumerate(entries)]))
+    effective = recording.header.effective
+    assert effective["audio"]["input"]["turn_detection"] == detection
+    assert effective["audio"]["output"]["voice"] == {"name": "alloy", "type": "openai"}
+    assert effective["input_audio_echo_cancellation"] == {"type": "server"}
+    kept = [type(entry.event) for entry in recording.events]
+    assert kept == [ev.SessionUpdated, ev.ItemCreated, ev.AudioTranscriptDelta, UnknownEvent]
+    assert b'"viseme_id":3' in recording.events[-1].event.raw
 
 
 def test_broken_lines_are_named_and_left_out(tmp_path, held):

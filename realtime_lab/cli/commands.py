@@ -106,7 +106,7 @@ def sweep(
     plan: Annotated[Path | None, typer.Argument(help="The plan, a TOML file.")] = None,
     like: Annotated[Path | None, typer.Option(help="A study whose plan to run instead, such as a colleague's.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(help="With --like: folder to look for its audio in.")] = None,
-    key_to: Annotated[list[str] | None, typer.Option(help="With --like: address its key may be sent to.")] = None,
+    key_to: Annotated[list[str] | None, typer.Option(help=help_of("key_to"))] = None,
     workers: Workers = None,
     max_usd: Annotated[float | None, typer.Option(help=help_of("max_usd"))] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help=help_of("max_trials"))] = None,
@@ -117,12 +117,13 @@ def sweep(
     with plain_ends():
         from realtime_lab.report.method import otherwise_than_asked
 
-        loaded = _plan_of(plan, like, audio or [], key_to or [])
+        loaded = _plan_of(plan, like, audio or [])
         typer.echo(str(loaded.estimate()))
         study = _sweep(
             loaded,
             store=store,
             workers=workers,
+            key_to=key_to or (),
             keep_recordings=keep_recordings,
             max_usd=max_usd,
             max_trials=max_trials,
@@ -394,18 +395,15 @@ def _sweep(plan: SweepPlan, **options: Unpack[RunOptions]) -> Study:
     return run_sweep(second, **confirming_options(plan.confirm, study.path, options))
 
 
-def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path], key_to: Sequence[str]) -> SweepPlan:
+def _plan_of(plan: Path | None, like: Path | None, audio: Sequence[Path]) -> SweepPlan:
     from realtime_lab.sweep import Study, SweepPlan
-    from realtime_lab.sweep.plans.keys import check_keys
 
     if (plan is None) == (like is None):
         raise RealtimeLabError("name either a plan file or --like STUDY")
     if plan is not None:
         return SweepPlan.load(plan)
     assert like is not None
-    found = Study.open(like).plan_here(*audio)
-    check_keys(found, like, key_to)
-    return found
+    return Study.open(like).plan_here(*audio)
 
 
 def _save_tradeoff(study: Study, path: Path) -> None:

@@ -19,7 +19,8 @@ from realtime_lab.server.recogniser.transcriber import SIMULATED, WHISPER, defau
 from realtime_lab.server.recogniser.weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 
 OPENAI_URL = "https://api.openai.com/v1"
-_PAID_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
+_AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com")
+_PAID_HOSTS = (".openai.com", *_AZURE_HOSTS)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -90,6 +91,8 @@ class Live:
     """Whether each session is opened with a client secret that the key was changed for, instead of the key."""
     service: str = "live"
     """First half of the name."""
+    from_file: bool = field(default=False, compare=False, repr=False)
+    """Whether a file named it: it then gets no key until the caller has named its address too (`key_to`)."""
     kind: ClassVar[str] = "live"
 
     def __post_init__(self) -> None:
@@ -291,6 +294,12 @@ def known_to_cost(url: str) -> bool:
     """Whether an address is that of a service that is known to cost money."""
     host = "" if _url_problems(url, None) else "." + (urlsplit(url).hostname or "")
     return host.endswith(_PAID_HOSTS)
+
+
+def usual_variable(url: str) -> str:
+    """The environment variable in which the key of an address's service usually is."""
+    host = "." + (urlsplit(url).hostname or "")
+    return "AZURE_OPENAI_API_KEY" if host.endswith(_AZURE_HOSTS) else "OPENAI_API_KEY"
 
 
 def openai(

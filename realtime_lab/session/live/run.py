@@ -23,7 +23,7 @@ from realtime_lab.recording.events import Header, Recording
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live.audio import without_audio
 from realtime_lab.session.live.faults import RATE_LIMITED, LiveFault
-from realtime_lab.session.live.secrets import Secret, read_key, scrubbed, scrubbed_bytes
+from realtime_lab.session.live.key import Secret, key_of, scrubbed, scrubbed_bytes
 from realtime_lab.session.live.session import Call, LiveConnection
 from realtime_lab.session.stage import Stage
 from realtime_lab.session.targets import Live
@@ -137,7 +137,7 @@ def live_call(request: LiveRequest) -> tuple[Call, Secret | None]:
 def _session_key(request: LiveRequest) -> Secret | None:
     """What opens the session: the key, or a client secret that it was changed for."""
     if not request.target.client_secrets:
-        return read_key(request.target.api_key_env)
+        return key_of(request.target)
     from realtime_lab.session.live.secrets import secret_keeper  # httpx, which other sessions do without
 
     return secret_keeper().key_for(request.target, request.config)

@@ -1,16 +1,14 @@
-"""Keys and client secrets of live sessions: read when a connection is made, asked for over REST, kept in memory only.
+"""Client secrets of live sessions, asked for over REST with httpx, renewed near their end, kept in memory only.
 
-A key lives in a type that shows nothing. A secret opens the session it was asked for, so there is one for each target
-and configuration, renewed near its end; the API key then travels in the REST request alone, never in the WebSocket's.
-Whatever goes wrong becomes a RemoteError without a cause, because what a client library raises holds the request and
-with it the key.
+A secret opens the session it was asked for, so there is one for each target and configuration; the API key itself then
+travels in the REST request alone, never in the WebSocket's. Whatever goes wrong becomes a RemoteError without a cause,
+because what a client library raises holds the request and with it the key.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
@@ -18,78 +16,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
 from realtime_lab.config import Session, SessionConfig
-from realtime_lab.config.masking import HIDDEN, masked
-from realtime_lab.errors import ArgumentError, ConfigError, Problem, RemoteError
+from realtime_lab.errors import ConfigError, Problem, RemoteError
+from realtime_lab.session.live.key import Secret, key_of, scrubbed
 from realtime_lab.session.targets import Live
-
-
-class Secret:
-    """A text that no repr, log or pickle shows.
-
-    Args:
-        value: The text.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself, for the one line that sends it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return f"Secret({HIDDEN})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is never pickled: give the name of the environment variable instead")
-
-
-def read_key(variable: str | None) -> Secret | None:
-    """The key in an environment variable, without the white space around it; None when none is wanted.
-
-    Raises:
-        ConfigError: If the variable is not set, or holds what no header can carry.
-    """
-    if variable is None:
-        return None
-    found = _look_up(variable)
-    if isinstance(found, Problem):  # raised here, where no local variable holds the key
-        raise ArgumentError([found])
-    return found
-
-
-def _look_up(variable: str) -> Secret | Problem:
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        hint = "set it before Python starts, or say api_key_env=None for a server that wants no key"
-        return Problem("api_key_env", variable, "an environment variable that is set", hint)
-    if not value.isascii() or not value.isprintable() or " " in value:
-        allowed = "a variable that holds one line of plain characters"
-        return Problem("api_key_env", variable, allowed, "its value is not shown here")
-    return Secret(value)
-
-
-def scrubbed(text: str, key: Secret | None = None) -> str:
-    """`text` in one line, without the key and without what looks like one."""
-    if key is not None:
-        text = text.replace(key.reveal(), HIDDEN)
-    return " ".join(str(masked(text)).split())
-
-
-def scrubbed_bytes(message: bytes, key: Secret | None = None) -> bytes:
-    """A message without the key."""
-    if key is None:
-        return message
-    raw = key.reveal().encode()
-    return message.replace(raw, HIDDEN.encode()) if raw in message else message
-
 
 TIMEOUT_S = 20.0
 MAX_ANSWER_BYTES = 4_000_000
@@ -145,7 +79,7 @@ def create_session(target: Live, config: SessionConfig) -> ClientSecret:
 
 def _ask(target: Live, path: str, body: dict[str, Any]) -> ClientSecret:
     """Ask for a secret. No frame that an error passes holds a key or an answer in which one may stand."""
-    key = read_key(target.api_key_env)
+    key = key_of(target)
     outcome = _exchange(target, path, body, key)
     if isinstance(outcome, RemoteError):
         raise outcome

@@ -128,7 +128,8 @@ def _live_target(table: Mapping[str, object]) -> Live:
             problems.append(Problem(name, value, "a text", code="invalid_type"))
     if problems:
         raise ConfigError(problems)
-    return live(str(url), api_key_env=str(key) if key else None, model=str(model) if model else None)
+    target = live(str(url), api_key_env=str(key) if key else None, model=str(model) if model else None)
+    return dataclasses.replace(target, from_file=True)
 
 
 def _unknown(table: Mapping[str, object], known: Sequence[str]) -> list[Problem]:

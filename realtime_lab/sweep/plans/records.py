@@ -37,7 +37,7 @@ def target_to_record(target: Target) -> dict[str, Any]:
     """What describes a target, without secrets; how many sessions run at a time makes it no other target."""
     if isinstance(target, Live):
         told = {**dataclasses.asdict(target), "headers": masked(dict(target.headers))}
-        del told["sessions"]
+        del told["sessions"], told["from_file"]
         return {"kind": target.kind, "name": target.name, "live": told}
     if isinstance(target, Replay):
         return {"kind": target.kind, "name": target.name, "recordings": target.digest}
@@ -128,7 +128,8 @@ def _live(told: object) -> Live:
     if not isinstance(told, dict) or not isinstance(told.get("headers"), dict):
         raise ValueError("a live target without its fields")
     try:
-        target = msgspec.convert({**told, "headers": list(told["headers"].items())}, Live)
+        told = {**told, "headers": list(told["headers"].items()), "from_file": True}
+        target = msgspec.convert(told, Live)
         # A file does not say that a paid service is free.
         return dataclasses.replace(target, paid=target.paid or known_to_cost(target.url))
     except (msgspec.ValidationError, ConfigError) as error:

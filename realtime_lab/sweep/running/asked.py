@@ -21,7 +21,7 @@ from realtime_lab.errors import ConfigError, MissingExtraError, PlanError, Probl
 from realtime_lab.server.recogniser.transcriber import SIMULATED
 from realtime_lab.server.recogniser.weights import EXTRA, HOW_TO_INSTALL, whisper_installed
 from realtime_lab.session import Live, Mocked, Replay, Target
-from realtime_lab.session.live.secrets import read_key
+from realtime_lab.session.live.key import key_of, with_leave
 from realtime_lab.session.recorded import find_recordings
 from realtime_lab.sweep.plans.client_axes import ENDPOINTER, client_turns
 from realtime_lab.sweep.plans.costs import lacking_model, load_prices
@@ -174,7 +174,7 @@ class RunRequest:
         for target in self.targets:
             if isinstance(target, Live) and target.name in asked:
                 try:
-                    read_key(target.api_key_env)
+                    key_of(target)
                 except ConfigError as error:
                     raise PlanError([replace(one, path=f"target.{one.path}") for one in error.errors]) from None
 
@@ -197,10 +197,12 @@ def checked_request(plan: SweepPlan, target: Target | None, asked: RunOptions) -
     """What `start_sweep` was given, as one value.
 
     Raises:
-        UnmodelledError, MissingExtraError, PlanError: As `start_sweep` says.
+        UnmodelledError, MissingExtraError, PlanError, ArgumentError: As `start_sweep` says.
     """
     _check_workers(asked["workers"])
-    targets = tuple(map(as_stored, plan.answering if target is None else (target,)))
+    key_to = (asked["key_to"],) if isinstance(asked["key_to"], str) else asked["key_to"]
+    answering = plan.answering if target is None else (target,)
+    targets = tuple(with_leave(one, key_to) if isinstance(one, Live) else as_stored(one) for one in answering)
     _check_callables(plan, targets, own_workers=asked["workers"] != 0 and asked["executor"] is None)
     if not asked["allow_unmodelled"]:
         _refuse_unmodelled(plan, [one for one in targets if isinstance(one, Mocked)])

@@ -63,6 +63,11 @@ class RunOptions(TypedDict, total=False):
         "Keep the recordings of mocked sessions. Without them a study is a tenth of the size, and a session is held "
         "again when its recording is asked for. Live recordings and those of sessions that failed are always kept.",
     ]
+    key_to: Annotated[
+        str | Sequence[str],
+        "Address that a key may be sent to, where a file (a plan, a study) named the target. Several in a list. "
+        "`VARIABLE=ADDRESS` where the key is not in the service's usual variable.",
+    ]
     prices: Annotated[PriceTable | None, "What costs are computed with. None: the shipped price table."]
     only: Annotated[
         Sequence[Setting | SessionConfig] | None,
@@ -81,6 +86,7 @@ DEFAULTS: RunOptions = {
     "max_trials": None,
     "max_seconds": None,
     "keep_recordings": True,
+    "key_to": (),
     "prices": None,
     "only": None,
 }

@@ -43,7 +43,7 @@ def start_sweep(plan: SweepPlan, target: Target | None = None, **options: Unpack
         A handle: the study, which grows, the progress, `cancel()` and `result()`.
 
     Raises:
-        ArgumentError: If an option is not one.
+        ArgumentError: If an option is not one, or a file named a target that gets a key and the caller did not.
         UnmodelledError: If the plan varies a field that the mocked server ignores.
         MissingExtraError: If it varies one that takes a recogniser, and the extra `whisper` is not installed.
         PlanError: If `workers` or a limit is not a number of its kind, a paid target has no cap that can be kept, or a

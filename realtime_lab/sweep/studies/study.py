@@ -84,7 +84,7 @@ class Study:
     def plan_here(self, *folders: str | Path) -> SweepPlan:
         """The plan, its audio found on this machine: where it was, in the study itself, or by hash in `folders`.
 
-        Its targets are what the file says: look at `plan.target` before a key goes where a stranger's study sends it.
+        Its targets are what the file says: none gets a key until its address is named, as `run_sweep(..., key_to=)`.
 
         Args:
             *folders: Where to look for audio, with everything below.

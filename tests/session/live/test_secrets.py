@@ -13,9 +13,9 @@ from realtime_lab.config import ServerVad, Session, SessionConfig
 from realtime_lab.errors import RemoteError
 from realtime_lab.recording import recording_to_bytes
 from realtime_lab.session import run_session
+from realtime_lab.session.live.key import Secret
 from realtime_lab.session.live.secrets import (
     ClientSecret,
-    Secret,
     SecretKeeper,
     create_client_secret,
     create_session,

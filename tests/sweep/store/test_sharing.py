@@ -12,9 +12,10 @@ import sweep_fakes
 from sweep_fakes import BASE, database
 from typer.testing import CliRunner
 
+import realtime_lab as rl
 from realtime_lab.audio import load_scripts
 from realtime_lab.cli import app
-from realtime_lab.errors import ScriptError, StudyDamagedError, StudyError
+from realtime_lab.errors import ArgumentError, ConfigError, ScriptError, StudyDamagedError, StudyError
 from realtime_lab.report import listen
 from realtime_lab.resources import data_path
 from realtime_lab.sweep import Study, SweepPlan, run_sweep
@@ -106,20 +107,46 @@ def test_a_strangers_study_sends_no_key_unasked_and_calls_no_paid_service_free(t
     shared = Study(tmp_path / "s.sqlite").export(tmp_path / "share.sqlite")
 
     def retarget(url):
-        told = {"kind": "live", "live": {"url": url, "api_key_env": "AWS_SECRET", "headers": {}, "paid": False}}
+        told = {"kind": "live", "live": {"url": url, "api_key_env": "AWS_SECRET", "headers": {}, "paid": False,
+                                         "from_file": False}}  # fmt: skip
         with database(shared) as db:
             db.execute("UPDATE meta SET value = ? WHERE name = 'target'", (json.dumps(told),))
 
     retarget("https://evil.invalid/v1")
     words = ["sweep", "--like", str(shared), "--store", str(tmp_path / "mine.sqlite")]
-    refused = CliRunner().invoke(app, [*words, "--key-to", "https://evil.invalid"])
-    assert (refused.exit_code, refused.stderr.count("\n")) == (3, 1)
-    assert "the key in AWS_SECRET sent to 'https://evil.invalid/v1'" in refused.stderr
-    asked = CliRunner().invoke(app, [*words, "--key-to", "https://evil.invalid/v1"])
+    for named in ("https://evil.invalid", "https://evil.invalid/v1", "OPENAI_API_KEY=https://evil.invalid/v1"):
+        refused = CliRunner().invoke(app, [*words, "--key-to", named])
+        assert (refused.exit_code, refused.stderr.count("\n")) == (3, 1)
+        assert "the key in AWS_SECRET to be sent there" in refused.stderr
+        assert "--key-to AWS_SECRET=https://evil.invalid/v1" in refused.stderr
+    assert not (tmp_path / "mine.sqlite").exists()
+    asked = CliRunner().invoke(app, [*words, "--key-to", "AWS_SECRET=https://evil.invalid/v1"])
     assert asked.exit_code == 3 and "AWS_SECRET" in asked.stderr and "is set" in asked.stderr
+    with pytest.raises(ArgumentError, match="AWS_SECRET to be sent there"):
+        run_sweep(Study(shared).plan_here(), store=tmp_path / "mine.sqlite", progress=False)
     assert not Study(shared).plan.target.paid
     retarget("https://api.openai.com/v1")
     assert Study(shared).plan.target.paid
+
+
+@pytest.mark.parametrize("table", ["target", "targets", "confirm"])
+def test_a_plan_file_sends_no_key_unasked_wherever_it_names_its_target(tmp_path, table):
+    """The very same rule: whoever wrote the file, its target is no one the caller named."""
+    live = 'kind = "live"\nurl = "http://127.0.0.1:9/v1"\napi_key_env = "OPENAI_API_KEY"\n'
+    heads = {"target": "[target]\n", "targets": "[[targets]]\n", "confirm": "[confirm]\n[confirm.target]\n"}
+    path = tmp_path / "plan.toml"
+    path.write_text('scripts = "orders"\n[space]\nsilence_duration_ms = [200, 300]\n' + heads[table] + live)
+    plan = SweepPlan.load(path)
+    target = plan.confirm.target if plan.confirm else plan.answering[0]
+    again = SweepPlan.load(plan.save(tmp_path / "again.toml"))
+    for one in (target, *([again.answering[0]] if plan.confirm is None else [again.confirm.target])):
+        with pytest.raises(ArgumentError, match="a file asks for the key in OPENAI_API_KEY to be sent there"):
+            run_sweep(plan, one, store=tmp_path / "s.sqlite", progress=False)
+        with pytest.raises(ArgumentError, match="an address that you name yourself"):
+            rl.run_session(plan.base, plan.scripts[0], one)
+        with pytest.raises(ConfigError, match=r"OPENAI_API_KEY.*is set"):  # allowed, and looked for
+            run_sweep(plan, one, store=tmp_path / "s.sqlite", progress=False, key_to=one.url)
+    assert target == rl.live("http://127.0.0.1:9/v1") and not target.paid
 
 
 def test_a_study_of_shipped_speech_needs_no_audio(tmp_path):

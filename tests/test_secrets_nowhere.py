@@ -7,6 +7,8 @@ they say. `hits` is what looks for it, in plain and in the usual disguises; the 
 from __future__ import annotations
 
 import base64
+import html
+import json
 import logging
 import os
 import sqlite3
@@ -15,6 +17,8 @@ import urllib.parse
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ipywidgets import Widget
 from live_servers import ToneServer, running, serving, shortest_script
 from sessions import spoken_script, tone_stage
@@ -29,6 +33,7 @@ from realtime_lab.recording import recording_to_bytes
 from realtime_lab.server.serving.rest import Reply
 from realtime_lab.server.serving.serve import RealtimeServer, SocketSession
 from realtime_lab.session import run_session
+from realtime_lab.session.live.key import Secret
 from realtime_lab.session.live.secrets import create_client_secret, create_session, secret_keeper
 from realtime_lab.session.targets import live
 from realtime_lab.widgets import RunPanel
@@ -92,6 +97,44 @@ def test_what_looks_for_the_canary_finds_it(text, caplog):
     with pytest.raises(ValueError, match="canary") as caught:
         careless(CANARY)
     assert hits(*told(caught.value))
+
+
+KEYS = (CANARY, "sk-proj-Ab/cd+Ef==" + "x9" * 70, 'a"b\\c&d<e>f%g/h123456', "0123456789abcdef0123456789abcdef")
+"""Without a prefix, a service's own of 160 characters, with everything that is escaped somewhere, in hex."""
+
+
+def _forms(key):
+    """What a body can make of a key."""
+    escaped = "".join(f"\\u{ord(character):04x}" for character in key)
+    yield from (key, key.upper(), key[::-1], key[:30], repr(key), repr(key.encode()), key.encode().hex())
+    yield from (json.dumps(key), json.dumps(json.dumps(key)), key.replace("/", "\\/"), escaped, escaped[:90] + key[15:])
+    yield from (urllib.parse.quote(key, safe=""), urllib.parse.quote(urllib.parse.quote(key, safe=""), safe=""))
+    yield from (html.escape(key), "".join(f"&#{ord(character)};" for character in key))
+    for before in ("", "x", "xy", "xyz"):
+        for after in ("", "z", "zz"):
+            coded = base64.b64encode(f"{before}{key}{after}".encode()).decode()
+            yield from (coded, coded.replace("/", "\\/"), coded.translate(str.maketrans("+/", "-_")))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=("plain", "service", "escaped", "hex"))
+def test_a_key_is_hidden_in_every_encoding_a_body_can_carry(key):
+    secret = Secret(key)
+    for form in _forms(key):
+        text = f'{{"before": 1, "it": {form} , "after": "é"}}'
+        assert "***" in secret.hide(text) and secret.hide(text).encode() == secret.hide_bytes(text.encode()), form
+        left = secret.hide(text).partition(" , ")
+        assert left[0].startswith('{"before": 1') and left[2] == '"after": "é"}', form
+        assert len(left[0]) < 60, (form, left)  # of the longest forms hardly a letter is left
+    for text in ("", "plain", '{"type": "x", "text": "100 % \\u0041 &amp; \\\\ \\""}'):
+        assert secret.hide(text) == text
+
+
+@given(st.text(), st.text(), st.sampled_from(KEYS))
+def test_nothing_but_the_key_is_hidden(before, after, key):
+    secret = Secret(key)
+    assert secret.hide(f"{before} {key} {after}").count("***") >= 1
+    if key[:12].lower() not in f"{before}{after}".lower():
+        assert secret.hide(f"{before} {after}") == f"{before} {after}"
 
 
 class Echo(SocketSession):

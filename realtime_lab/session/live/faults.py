@@ -59,7 +59,7 @@ class LiveFault(Exception):
 
 def handshake_fault(status: int, body: bytes, retry_after: str | None) -> LiveFault:
     """The service answered the upgrade with an HTTP error."""
-    said = body[:300].decode("utf-8", "replace").strip()
+    said = body.decode("utf-8", "replace").strip()  # whole: the key in it is looked for before anything is cut
     detail = f"the service answered {status}" + (f": {said}" if said else "")
     if status == 429:
         return LiveFault(RATE_LIMITED, detail, again=True, wait_s=_seconds(retry_after))

@@ -7,8 +7,11 @@ too where it is not the service's usual one.
 
 from __future__ import annotations
 
+import base64
+import html
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
@@ -24,20 +27,90 @@ class Secret:
         value: The text.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_disguised", "_told_by", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._disguised = re.compile("|".join(_disguises(value)).encode(), re.I)
+        self._told_by = tuple(_told_by(form) for form in (value, *_recoded(value)))
 
     def reveal(self) -> str:
         """The text itself, for the one line that sends it."""
         return self._value
+
+    def hide(self, text: str) -> str:
+        """A text without it, in whatever encoding it stands there, and without its beginning where it was cut off."""
+        return self.hide_bytes(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+    def hide_bytes(self, message: bytes) -> bytes:
+        """The same of a message as it came.
+
+        Looking for how each form of the key begins, once nothing is escaped, is quick; few messages need more.
+        """
+        small = message.lower()
+        if any(mark in small for mark in _MARKS):
+            small = _ESCAPE.sub(_unescaped, small)
+        if any(form in small for form in self._told_by):
+            return self._disguised.sub(HIDDEN.encode(), message)
+        return message
 
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled: give the name of the environment variable instead")
+
+
+_MARKS = (b"\\", b"%", b"&")
+_ESCAPE = re.compile(
+    rb"\\+(?:u00|x)([0-9a-f]{2})|%(?:25)*([0-9a-f]{2})|&#0*(\d{2,3});|&#x0*([0-9a-f]{2});|&(\w{2,4});|\\+"
+)
+_CUT = 12
+"""So many first characters of a key tell it, where the rest was cut off."""
+
+
+def _told_by(form: str) -> bytes:
+    """How a form begins where nothing is escaped: without backslashes, which are taken out of messages too."""
+    return form.replace("\\", "")[:_CUT].lower().encode()
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    json_hex, url_hex, decimal, html_hex, named = found.groups()
+    if named is not None:
+        return html.unescape(f"&{named.decode()};").encode()
+    digits = json_hex or url_hex or html_hex
+    code = int(digits, 16) if digits else int(decimal or 0)
+    return bytes([code]).lower() if 0 < code < 128 and code != ord("\\") else b""
+
+
+def _character(character: str) -> str:
+    """One character as JSON, a URL, HTML or a repr may write it."""
+    code = ord(character)
+    named = html.escape(character)
+    escaped = f"{named}|" if named != character else ""
+    escaped += rf"\\+u00{code:02x}|\\+x{code:02x}|%(?:25)*{code:02x}|&#0*{code};|&#x0*{code:x};"
+    return rf"(?:\\*{re.escape(character)}|{escaped})"
+
+
+def _recoded(value: str) -> Iterator[str]:
+    """What base64, base64url and hex make of it, and what is left of it when it is reversed."""
+    raw = value.encode()
+    for shift in range(3):  # where it begins in a longer text decides its letters; those at the edges are others' too
+        coded = base64.b64encode(bytes(shift) + raw).decode().rstrip("=")
+        coded = coded[-(-shift * 4 // 3) : len(coded) - (1 if (len(raw) + shift) % 3 else 0)]
+        yield from dict.fromkeys((coded, coded.replace("+", "-").replace("/", "_")))
+    yield raw.hex()
+    yield value[::-1]
+
+
+def _disguises(value: str) -> Iterator[str]:
+    """Patterns of every form in which a server may give a key back, the longest first."""
+    yield "".join(map(_character, value))
+    for form in _recoded(value):
+        yield "".join(rf"\\*{re.escape(character)}" for character in form)
+    if len(value) > _CUT:
+        rest = "|".join(map(_character, sorted(set(value))))
+        yield "".join(map(_character, value[:_CUT])) + f"(?:{rest})*"
 
 
 def with_leave(target: Live, key_to: Collection[str] = ()) -> Live:
@@ -99,13 +172,10 @@ def _look_up(variable: str) -> Secret | Problem:
 def scrubbed(text: str, key: Secret | None = None) -> str:
     """`text` in one line, without the key and without what looks like one."""
     if key is not None:
-        text = text.replace(key.reveal(), HIDDEN)
+        text = key.hide(text)
     return " ".join(str(masked(text)).split())
 
 
 def scrubbed_bytes(message: bytes, key: Secret | None = None) -> bytes:
     """A message without the key."""
-    if key is None:
-        return message
-    raw = key.reveal().encode()
-    return message.replace(raw, HIDDEN.encode()) if raw in message else message
+    return message if key is None else key.hide_bytes(message)

@@ -7,6 +7,7 @@ because what a client library raises holds the request and with it the key.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -20,12 +21,14 @@ from typing import Any
 
 import httpx
 
+from realtime_lab import background
 from realtime_lab.config import Session, SessionConfig
 from realtime_lab.errors import ConfigError, Problem, RemoteError
 from realtime_lab.session.live.key import Secret, key_of, scrubbed
 from realtime_lab.session.targets import Live
 
 TIMEOUT_S = 20.0
+"""For the whole of an answer, however it drips."""
 MAX_ANSWER_BYTES = 4_000_000
 NEAR_EXPIRY_S = 30.0
 
@@ -127,22 +130,51 @@ def _hushed() -> Iterator[None]:
 
 
 def _exchange(target: Live, path: str, body: dict[str, Any], key: Secret | None) -> ClientSecret | RemoteError:
-    try:
-        with (
-            _hushed(),
-            httpx.Client(auth=_KeyAuth(target, key), timeout=TIMEOUT_S, trust_env=not target.local) as client,
-        ):
-            response = client.post(target.rest_url(path), json=body, headers=list(target.headers))
-    except httpx.HTTPError as error:
-        return RemoteError(f"{target.name} cannot be reached: {_plainly(error)}", code=_code(error))
-    answer = _json(response)
-    if not response.is_success:
-        return _refusal(target, response.status_code, answer, response.headers.get("x-request-id"), key)
+    outcome = background.run(_posted(target, path, body, key))
+    if isinstance(outcome, RemoteError):
+        return outcome
+    status, request_id, answer = outcome
+    if not 200 <= status < 300:
+        return _refusal(target, status, answer, request_id, key)
     try:
         return _read(answer)
     except ConfigError as error:
         text = f"{target.name}: the answer cannot be read: {scrubbed(str(error.errors[0]), key)[:300]}"
-        return RemoteError(text, code="unreadable_answer", status=response.status_code)
+        return RemoteError(text, code="unreadable_answer", status=status)
+
+
+async def _posted(
+    target: Live, path: str, body: dict[str, Any], key: Secret | None
+) -> tuple[int, str | None, object] | RemoteError:
+    """Status, request id and JSON of an answer. On a loop, because only there a deadline holds for all of it."""
+    headers = [*target.headers, ("Accept-Encoding", "identity")]
+    options: dict[str, Any] = {"auth": _KeyAuth(target, key), "timeout": TIMEOUT_S, "trust_env": not target.local}
+    try:
+        with _hushed():
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                httpx.AsyncClient(**options) as client,
+                client.stream("POST", target.rest_url(path), json=body, headers=headers) as response,
+            ):
+                data = await _bounded(response)
+    except TimeoutError:
+        return RemoteError(f"{target.name} has not answered within {TIMEOUT_S:g} s", code="timeout")
+    except httpx.HTTPError as error:
+        said = scrubbed(f"{type(error).__name__}: {error}", key)[:300]
+        return RemoteError(f"{target.name} cannot be reached: {said}", code=_code(error))
+    return response.status_code, response.headers.get("x-request-id"), _json(data)
+
+
+async def _bounded(response: httpx.Response) -> bytes | None:
+    """The body as it came; None where it is too long, or packed, which nobody asked for."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return None
+    data = bytearray()
+    async for piece in response.aiter_raw():
+        data += piece
+        if len(data) > MAX_ANSWER_BYTES:
+            return None
+    return bytes(data)
 
 
 def _read(answer: object) -> ClientSecret:
@@ -158,11 +190,9 @@ def _read(answer: object) -> ClientSecret:
     return ClientSecret(Secret(value), expires_at if type(expires_at) is int else None, Session.from_wire(session))
 
 
-def _json(response: httpx.Response) -> object:
-    if len(response.content) > MAX_ANSWER_BYTES:
-        return None
+def _json(data: bytes | None) -> object:
     try:
-        return response.json()
+        return None if data is None else json.loads(data)
     except (ValueError, RecursionError):
         return None
 
@@ -188,10 +218,6 @@ def _refusal(target: Live, status: int, answer: object, request_id: str | None, 
 
 def _code(error: httpx.HTTPError) -> str:
     return "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
-
-
-def _plainly(error: httpx.HTTPError) -> str:
-    return scrubbed(f"{type(error).__name__}: {error}")[:300]
 
 
 MAX_TRIES = 3

@@ -47,12 +47,13 @@ def test_on_clean_audio_the_delay_is_the_silence_and_up_to_100_ms(clean_study, s
     assert rows["endpoint_delay_ms_p50"].between(silence_ms, silence_ms + 100).all()
 
 
-def test_a_token_limit_of_64_truncates_a_good_part_of_the_responses_and_none_none(clean_study):
+def test_a_token_limit_of_64_truncates_most_of_the_responses_and_none_none(clean_study):
+    """Spoken answers of recorded public sessions took 99 tokens or more in 5 of 5."""
     summary = clean_study.summary(by=["max_output_tokens"]).set_index("max_output_tokens")
     finished = clean_study.responses_df()
     finished = finished[finished["status"] != "cancelled"]
     limited = finished[finished["max_output_tokens"] == 64]
-    assert 0.2 <= limited["truncated"].mean() <= 0.8
+    assert 0.5 <= limited["truncated"].mean() <= 0.95
     assert summary.loc[float("inf"), "n_truncated"] == 0
 
 

@@ -27,7 +27,9 @@ def _ignored(reason: str) -> Treated:
 
 
 _FORMAT = _modelled("audio is decoded from and encoded to this format, losses included")
-_RECOGNISER = _ignored("one recogniser stands in for every model; a name decides usage, deltas and who gives logprobs")
+_RECOGNISER = _ignored(
+    "one recogniser stands in for every model; a name decides usage, deltas, their delay and who gives logprobs"
+)
 _LISTS = _ignored("the recogniser takes one language and a prompt, no lists")
 _TOOLS = _approximated("functions are called at a stated rate, with arguments drawn from their schemas")
 _TRACING = _ignored("there is no vendor whose log it could steer")
@@ -40,7 +42,9 @@ _NOISE = _approximated("a spectral gate stands in for it, before the detector an
 _TD = "audio.input.turn_detection"
 TREATED: dict[str, Treated] = {
     "session_type": _modelled("a transcription session transcribes and never responds"),
-    "model": _ignored("one responder with stated latencies stands in for every model, so no model is imitated"),
+    "model": _ignored(
+        "no model is imitated: one responder stands in for all, and a name decides stated delays and reasoning tokens"
+    ),
     "output_modalities": _modelled("audio or text responses, each with its own order of events"),
     "instructions": _ignored("no language model reads them"),
     "audio.input.format": _FORMAT,

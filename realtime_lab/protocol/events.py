@@ -19,6 +19,7 @@ from realtime_lab.protocol.items import (
     RateLimit,
     Response,
     TokenLogprob,
+    TranscriptionLanguage,
     TranscriptionUsage,
 )
 
@@ -128,6 +129,14 @@ class InputAudioCleared(Event, kw_only=True, tag="input_audio_buffer.cleared"):
     pass
 
 
+class DtmfReceived(Event, kw_only=True, tag="input_audio_buffer.dtmf_event_received"):
+    """A key of a telephone, over SIP."""
+
+    event: str
+    received_at: int | float | UnsetType = UNSET
+    """Seconds since 1970."""
+
+
 class TimeoutTriggered(Event, kw_only=True, tag="input_audio_buffer.timeout_triggered"):
     item_id: str
     audio_start_ms: int | float
@@ -169,6 +178,7 @@ class TranscriptionDelta(Event, kw_only=True, tag="conversation.item.input_audio
     item_id: str = ""
     content_index: int | UnsetType = UNSET
     delta: str | UnsetType = UNSET
+    obfuscation: str | UnsetType = UNSET
     logprobs: list[TokenLogprob] | None | UnsetType = UNSET
 
 
@@ -178,6 +188,8 @@ class TranscriptionCompleted(Event, kw_only=True, tag="conversation.item.input_a
     transcript: str
     usage: TranscriptionUsage | None | UnsetType = UNSET
     logprobs: list[TokenLogprob] | None | UnsetType = UNSET
+    languages: list[TranscriptionLanguage] | None | UnsetType = UNSET
+    """What gpt-transcribe took it for; empty when it could not tell."""
 
 
 class TranscriptionSegment(Event, kw_only=True, tag="conversation.item.input_audio_transcription.segment"):
@@ -233,6 +245,8 @@ class ContentPartDone(_PartEvent, kw_only=True, tag="response.content_part.done"
 
 class TextDelta(_PartEvent, kw_only=True, tag="response.output_text.delta"):
     delta: str
+    obfuscation: str | UnsetType = UNSET
+    """Filler that makes frames alike in length, here and in other deltas."""
 
 
 class TextDone(_PartEvent, kw_only=True, tag="response.output_text.done"):
@@ -249,6 +263,7 @@ class AudioDone(_PartEvent, kw_only=True, tag="response.output_audio.done"):
 
 class AudioTranscriptDelta(_PartEvent, kw_only=True, tag="response.output_audio_transcript.delta"):
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class AudioTranscriptDone(_PartEvent, kw_only=True, tag="response.output_audio_transcript.done"):
@@ -261,6 +276,7 @@ class FunctionArgumentsDelta(Event, kw_only=True, tag="response.function_call_ar
     output_index: int = 0
     call_id: str = ""
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class FunctionArgumentsDone(Event, kw_only=True, tag="response.function_call_arguments.done"):
@@ -274,6 +290,92 @@ class FunctionArgumentsDone(Event, kw_only=True, tag="response.function_call_arg
 
 class RateLimitsUpdated(Event, kw_only=True, tag="rate_limits.updated"):
     rate_limits: list[RateLimit]
+
+
+class _McpEvent(Event, kw_only=True):
+    """Of a call that the service itself makes, or of its asking a server for its tools."""
+
+    item_id: str = ""
+    output_index: int | UnsetType = UNSET
+
+
+class McpToolsInProgress(_McpEvent, kw_only=True, tag="mcp_list_tools.in_progress"):
+    pass
+
+
+class McpToolsCompleted(_McpEvent, kw_only=True, tag="mcp_list_tools.completed"):
+    pass
+
+
+class McpToolsFailed(_McpEvent, kw_only=True, tag="mcp_list_tools.failed"):
+    pass
+
+
+class McpArgumentsDelta(_McpEvent, kw_only=True, tag="response.mcp_call_arguments.delta"):
+    response_id: str = ""
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class McpArgumentsDone(_McpEvent, kw_only=True, tag="response.mcp_call_arguments.done"):
+    response_id: str = ""
+    arguments: str
+
+
+class McpCallInProgress(_McpEvent, kw_only=True, tag="response.mcp_call.in_progress"):
+    pass
+
+
+class McpCallCompleted(_McpEvent, kw_only=True, tag="response.mcp_call.completed"):
+    pass
+
+
+class McpCallFailed(_McpEvent, kw_only=True, tag="response.mcp_call.failed"):
+    pass
+
+
+class _PlayedEvent(Event, kw_only=True):
+    """Of the audio that the service itself plays, over WebRTC and SIP."""
+
+    response_id: str = ""
+
+
+class OutputAudioStarted(_PlayedEvent, kw_only=True, tag="output_audio_buffer.started"):
+    pass
+
+
+class OutputAudioStopped(_PlayedEvent, kw_only=True, tag="output_audio_buffer.stopped"):
+    pass
+
+
+class OutputAudioCleared(_PlayedEvent, kw_only=True, tag="output_audio_buffer.cleared"):
+    pass
+
+
+class _TranslationDelta(Event, kw_only=True):
+    """Of a translation session, which has neither turns nor responses."""
+
+    delta: str
+    elapsed_ms: int | float | None | UnsetType = UNSET
+    """Audio time it belongs to, in steps of 200 ms."""
+
+
+class TranslationHeardDelta(_TranslationDelta, kw_only=True, tag="session.input_transcript.delta"):
+    pass
+
+
+class TranslationSaidDelta(_TranslationDelta, kw_only=True, tag="session.output_transcript.delta"):
+    pass
+
+
+class TranslationAudioDelta(_TranslationDelta, kw_only=True, tag="session.output_audio.delta"):
+    sample_rate: int | UnsetType = UNSET
+    channels: int | UnsetType = UNSET
+    format: str | UnsetType = UNSET
+
+
+class SessionClosed(Event, kw_only=True, tag="session.closed"):
+    pass
 
 
 ClientEvent: TypeAlias = (
@@ -300,6 +402,7 @@ ServerEvent: TypeAlias = (
     | InputAudioCommitted
     | InputAudioCleared
     | TimeoutTriggered
+    | DtmfReceived
     | ItemAdded
     | ItemDone
     | ItemCreated
@@ -325,6 +428,21 @@ ServerEvent: TypeAlias = (
     | FunctionArgumentsDelta
     | FunctionArgumentsDone
     | RateLimitsUpdated
+    | McpToolsInProgress
+    | McpToolsCompleted
+    | McpToolsFailed
+    | McpArgumentsDelta
+    | McpArgumentsDone
+    | McpCallInProgress
+    | McpCallCompleted
+    | McpCallFailed
+    | OutputAudioStarted
+    | OutputAudioStopped
+    | OutputAudioCleared
+    | TranslationHeardDelta
+    | TranslationSaidDelta
+    | TranslationAudioDelta
+    | SessionClosed
 )
 
 AnyEvent: TypeAlias = Event | UnknownEvent
@@ -335,3 +453,8 @@ def event_type(event: AnyEvent) -> str:
     if isinstance(event, UnknownEvent):
         return event.type
     return str(event.__struct_config__.tag)
+
+
+def filler(delta: str) -> str:
+    """A delta's `obfuscation`: text that brings the two to whole sixteens of characters, as in recorded sessions."""
+    return "x" * (16 - len(delta) % 16)

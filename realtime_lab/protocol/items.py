@@ -34,6 +34,12 @@ class TokenLogprob(Struct, kw_only=True):
     bytes: list[int] | None = None
 
 
+class TranscriptionLanguage(Struct, kw_only=True):
+    """One of the languages that a recogniser found."""
+
+    code: str = ""
+
+
 class ContentPart(Struct, kw_only=True):
     """One part of an item's content."""
 
@@ -58,6 +64,10 @@ class Item(Struct, kw_only=True):
     name: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
     output: str | UnsetType = UNSET
+    phase: str | UnsetType = UNSET
+    """final_answer in what a model says after it has reasoned."""
+    server_label: str | UnsetType = UNSET
+    """The MCP server of an mcp_call or mcp_list_tools."""
 
 
 class InputTokenDetails(Struct, kw_only=True):
@@ -68,6 +78,7 @@ class InputTokenDetails(Struct, kw_only=True):
     image_tokens: int = 0
     cached_tokens: int = 0
     cached_tokens_details: dict[str, Any] | None = None
+    cache_write_tokens: int | UnsetType = UNSET
 
 
 class OutputTokenDetails(Struct, kw_only=True):
@@ -75,6 +86,8 @@ class OutputTokenDetails(Struct, kw_only=True):
 
     text_tokens: int = 0
     audio_tokens: int = 0
+    reasoning_tokens: int | UnsetType = UNSET
+    """Of the text tokens, those of a model's reasoning; unset where the model does not reason."""
 
 
 class Usage(Struct, kw_only=True):

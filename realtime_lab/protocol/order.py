@@ -2,11 +2,12 @@
 
 The theory. One VAD turn of one input item: speech_started, speech_stopped, committed, item added, item done. One
 response: created, then per output item output_item.added, item added, per part content_part.added, deltas, the
-stream's own done, content_part.done, then output_item.done and item done (in either order), and response.done last.
-Nothing of a response comes before its created or after its done; audio time never runs backwards; rate limits,
-errors and transcription may stand anywhere (transcription after its item's commit). A cancelled or failed response
-may end at any point, with response.done still last. A client's commit, its clearing of the buffer and turn detection
-that is switched off end open speech without speech_stopped; a deleted item's id may be used again.
+stream's own done, content_part.done, then item done and output_item.done (the beta had them the other way round), and
+response.done last. Nothing of a response comes before its created or after its done; audio time never runs backwards;
+rate limits, errors and transcription may stand anywhere (what ends a transcription after its item's commit; text may be
+streamed while the caller speaks). A cancelled or failed response may end at any point, with response.done still last. A
+client's commit, its clearing of the buffer and turn detection that is switched off end open speech without
+speech_stopped; a deleted item's id may be used again.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def _check_input(checker: _Checker, position: int, event: ev.AnyEvent) -> None:
         case ev.ItemAdded() | ev.ItemDone() if event.item.role == "user":
             step = "added" if isinstance(event, ev.ItemAdded) else "done"
             _step(checker, position, str(event.item.id), step)
-        case ev.TranscriptionCompleted() | ev.TranscriptionDelta() | ev.TranscriptionFailed():
+        case ev.ItemCreated() if checker.input_step.get(str(event.item.id)) == _INPUT_STEPS["committed"]:
+            _step(checker, position, str(event.item.id), "added")  # Azure Voice Live's name, with item done after it
+        case ev.TranscriptionCompleted() | ev.TranscriptionFailed():
             if checker.input_step.get(event.item_id, -1) < _INPUT_STEPS["committed"]:
                 checker.say(position, f"transcription of {event.item_id} before its commit")
         case _:

@@ -1,8 +1,11 @@
 """The order checker: silent on a documented turn, one sentence for each thing out of place."""
 
-import pytest
+import json
 
-from realtime_lab.protocol import check_order
+import pytest
+from real_sessions import real_logs
+
+from realtime_lab.protocol import check_order, decode_server
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item, Response
 
@@ -37,6 +40,22 @@ def documented_turn():
 
 def test_a_documented_turn_has_no_violations():
     assert check_order(documented_turn()) == []
+
+
+def test_the_recorded_order_has_none_either_with_text_streamed_while_the_caller_speaks():
+    """Today's API in recorded sessions: items are done before output items, limits are told last."""
+    events = documented_turn()
+    events.insert(16, events.pop(17))
+    events.insert(2, ev.TranscriptionDelta(item_id="u", delta=" hel"))
+    events.append(ev.RateLimitsUpdated(rate_limits=[]))
+    assert [type(event) for event in events[17:19]] == [ev.ItemDone, ev.OutputItemDone]
+    assert check_order(events) == []
+
+
+def test_the_recorded_sessions_themselves_have_no_violations():
+    for log in real_logs():
+        events = [decode_server(json.dumps(event)) for side, event in log if side == "server"]
+        assert len(events) > 30 and check_order(events) == []
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,12 @@ def test_the_next_turn_starts_gap_ms_after_the_answer_was_played_out():
 def test_barge_in_starts_after_the_first_audible_audio_and_truncates_what_was_not_heard():
     script = spoken_script("one", "two", barge_in_ms=600.0)
     recording = run_session(config(), script, stage=tone_stage(script, ONE_TURN, ONE_TURN))
-    (first_ms, delta) = events_of(recording, ev.AudioDelta)[0]
-    audible_ms = first_ms + delta.delta.audible_sample / 24
+    played_ms = events_of(recording, ev.AudioDelta)[0][0]
+    for _, event in events_of(recording, ev.AudioDelta):
+        if event.delta.audible_sample is not None:
+            break
+        played_ms += event.delta.samples / 24  # the model is silent at first
+    audible_ms = played_ms + event.delta.audible_sample / 24
     onset_ms = recording.reference[1].speech_ms[0].start_ms
     assert 0 <= onset_ms - (audible_ms + 600) < 32
     assert len(events_of(recording, ev.ItemTruncate)) == 1
@@ -103,6 +107,22 @@ def test_a_turn_nobody_hears_is_left_at_the_deadline():
     assert events_of(recording, ev.SpeechStarted) == []
     assert first.complete and second.complete
     assert 0 <= second.speech_ms[0].start_ms - (first.deadline_ms + 700) < 32
+
+
+def test_a_recogniser_that_streams_writes_while_the_caller_speaks():
+    script = spoken_script("one two three four five six seven eight")
+    asked = SessionConfig(
+        model="gpt-realtime",
+        turn_detection=ServerVad(silence_duration_ms=500),
+        transcription=Transcription(model="gpt-realtime-whisper"),
+    )
+    recording = run_session(asked, script, mocked(transcriber="simulated"), stage=tone_stage(script, ((0, 120),)))
+    deltas = events_of(recording, ev.TranscriptionDelta)
+    stopped_ms = events_of(recording, ev.SpeechStopped)[0][0]
+    assert [event.delta for t_ms, event in deltas if t_ms < stopped_ms][:3] == [" one", " two", " three"]
+    assert "".join(event.delta for _, event in deltas).strip() == script.turns[0].text
+    assert events_of(recording, ev.TranscriptionCompleted)[0][1].transcript == script.turns[0].text
+    assert check_order(recording.server_events()) == []
 
 
 def test_max_output_tokens_truncates_with_its_reason():

@@ -83,20 +83,21 @@ class Transcription(Part):
             ),
         ),
     ] = None
-    """Recogniser to use."""
+    """Recogniser to use: gpt-realtime-whisper and gpt-live-transcribe write while the caller speaks, the others after
+    the commit; gpt-transcribe tells the languages it found; whisper-1 and the gpt-4o ones end on 2027-02-26."""
     language: Annotated[str | None, Text()] = None
     """Language spoken, as an ISO 639-1 code such as en."""
     prompt: Annotated[str | None, Text()] = None
-    """Text that guides the recogniser."""
+    """Text that guides the recogniser; gpt-realtime-whisper takes none."""
     languages: Annotated[tuple[str, ...] | None, TextList()] = None
-    """Languages that may be spoken, as ISO 639-1 codes."""
+    """Languages that may be spoken, as ISO 639-1 codes; for gpt-transcribe and gpt-live-transcribe."""
     keywords: Annotated[tuple[str, ...] | None, TextList()] = None
-    """Words the recogniser should expect."""
+    """Words the recogniser should expect; for gpt-transcribe and gpt-live-transcribe."""
     delay: Annotated[
         Literal["minimal", "low", "medium", "high", "xhigh"] | None,
         Choice(options=("minimal", "low", "medium", "high", "xhigh")),
     ] = None
-    """How long the recogniser waits before it emits text."""
+    """How long the recogniser waits before it emits text; for gpt-realtime-whisper."""
 
 
 class NoiseReduction(Part):
@@ -107,7 +108,7 @@ class NoiseReduction(Part):
     type: Annotated[Literal["near_field", "far_field"] | None, Choice(options=("near_field", "far_field"))] = None
     """Kind of microphone: near_field for headsets, far_field for rooms."""
     strength: Annotated[float | None, Number(minimum=0, default=1.0)] = None
-    """How much to suppress; higher is more."""
+    """How much to suppress; higher is more. An update that leaves it out keeps the session's."""
 
 
 class AudioFormat(Part):

@@ -18,12 +18,15 @@ from msgspec import UNSET
 from realtime_lab.errors import Problem
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import Item, Response, StatusDetails, Usage
-from realtime_lab.server.engine.conversation import Conversation, text_tokens, usage, with_output
+from realtime_lab.server.engine.conversation import Conversation, Output, input_tokens, usage, with_output
 from realtime_lab.server.engine.item_requests import item_tokens
 from realtime_lab.server.engine.limits import Meter
 from realtime_lab.server.engine.outbox import Draws, Outbox, Ticket
+from realtime_lab.server.engine.priors import reasons
+from realtime_lab.server.engine.profile import Profile
 from realtime_lab.server.engine.refusals import in_words
 from realtime_lab.server.engine.responder import (
+    LIMITS_MS,
     ResponsePlan,
     given_by,
     plan_call,
@@ -48,6 +51,8 @@ class _Run:
     base: Response
     item_id: str
     plan: ResponsePlan
+    pace: Profile
+    """The profile with the figures of the session's model, as they were when it began."""
     options: ResponseOptions
     used: Usage
     """What it is billed for when it runs to its end."""
@@ -109,7 +114,7 @@ class Answering:
         if fault is not None:
             self._fail(t_ms, options, fault)
             return
-        self._lay_out(t_ms, self._planned(options), options, cause is not None)
+        self._lay_out(t_ms, options, cause is not None)
 
     def cancel(self, t_ms: float, reason: str) -> bool:
         """Stop the conversation's active response; False when there is none.
@@ -154,8 +159,8 @@ class Answering:
                 return Problem(f"input[{position}].id", item.id, "the id of an item of the conversation")
         return options
 
-    def _planned(self, options: ResponseOptions) -> ResponsePlan:
-        profile, rng = self.settings.profile, self.draws.rng("response")
+    def _planned(self, profile: Profile, options: ResponseOptions) -> ResponsePlan:
+        rng, thinks = self.draws.rng("response"), reasons(self.settings.effective.get("model"))
         limit = math.inf if options.max_output_tokens == "inf" else float(options.max_output_tokens)
         if options.tools:
             context = self.conversation.items() if options.input is None else options.input
@@ -163,9 +168,9 @@ class Answering:
             choosing = self.draws.rng("tool choice")
             tool = chosen_tool(choosing, options.tools, options.tool_choice, answered, profile.tool_call_rate)
             if tool is not None:
-                return plan_call(profile, rng, options.modality, limit, tool_call(choosing, tool))
+                return plan_call(profile, rng, options.modality, limit, tool_call(choosing, tool), thinks)
         speed = options.audio.get("speed") or 1.0
-        return plan_response(profile, rng, options.modality, limit, speed)
+        return plan_response(profile, rng, options.modality, limit, speed, thinks)
 
     def _base(self, options: ResponseOptions) -> Response:
         voice = options.audio["voice"]
@@ -179,17 +184,16 @@ class Answering:
             metadata=options.metadata,
         )
 
-    def _lay_out(self, t_ms: float, plan: ResponsePlan, options: ResponseOptions, asked_for: bool) -> None:
-        base = self._base(options)
-        used = self._bill(options, plan.text_tokens, plan.audio_tokens)
-        run = _Run(base, self.draws.new_id("item"), plan, options, used, t_ms + plan.create_ms, asked_for)
+    def _lay_out(self, t_ms: float, options: ResponseOptions, asked_for: bool) -> None:
+        base, pace = self._base(options), self.settings.pace()
+        plan = self._planned(pace, options)
+        used = self._bill(options, plan.output)
+        run = _Run(base, self.draws.new_id("item"), plan, pace, options, used, t_ms + plan.create_ms, asked_for)
         self._meter.spend(t_ms, used.total_tokens)
         self.outbox.send(run.created_ms, ev.ResponseCreated(response=base), run.ticket)
-        limits = ev.RateLimitsUpdated(rate_limits=self._meter.report(t_ms))
-        self.outbox.send(run.created_ms, limits, run.ticket)
         previous, end_ms = self.conversation.last_id(), run.created_ms
         rate_hz = 24_000 if options.audio["format"]["type"] == "audio/pcm" else 8_000
-        for offset_ms, event in schedule(self.settings.profile, plan, base.id, run.item_id, previous, rate_hz):
+        for offset_ms, event in schedule(pace, plan, base.id, run.item_id, previous, rate_hz):
             end_ms = run.created_ms + offset_ms
             if not (options.out_of_band and isinstance(event, ev.ItemAdded | ev.ItemDone)):
                 self.outbox.send(end_ms, event, run.ticket)
@@ -198,7 +202,7 @@ class Answering:
         details = StatusDetails(type=status, reason="max_output_tokens") if plan.truncated else None
         item = response_item(plan, run.item_id, status)
         done = msgspec.structs.replace(base, status=status, status_details=details, output=[item], usage=used)
-        self.outbox.send(end_ms, ev.ResponseDone(response=done), run.ticket)
+        self._send_done(end_ms, done, run.ticket)
         if plan.audio_ms:
             self.settings.spoken = True
         if options.out_of_band:
@@ -207,17 +211,25 @@ class Answering:
             return
         self._run = run
         self.silence(t_ms)
-        self.conversation.add(item, text=plan.text_tokens, audio=plan.audio_tokens)
+        audio_from_ms = run.created_ms + plan.first_byte_ms + plan.lead_ms
+        text, audio = plan.output.said_tokens, plan.output.audio_tokens
+        self.conversation.add(item, text=text, audio=audio, audio_from_ms=audio_from_ms)
         self._wait_for_speech(run)
 
-    def _bill(self, options: ResponseOptions, text: int, audio: int) -> Usage:
+    def _send_done(self, t_ms: float, done: Response, ticket: Ticket | None = None) -> None:
+        """End a response, and tell the limits after it, as recorded sessions of today's API do."""
+        self.outbox.send(t_ms, ev.ResponseDone(response=done), ticket)
+        self.outbox.alarm(t_ms + LIMITS_MS, self._send_limits, ticket or Ticket())
+
+    def _send_limits(self, t_ms: float) -> None:
+        self.outbox.send(t_ms, ev.RateLimitsUpdated(rate_limits=self._meter.report(t_ms)))
+
+    def _bill(self, options: ResponseOptions, output: Output) -> Usage:
         instructions = options.instructions + (json.dumps(list(options.tools)) if options.tools else "")
         if options.input is None:
-            return self.conversation.bill(instructions, text, audio)
-        given = [self._looked_up(item) for item in options.input]
-        tokens = [item_tokens(item) for item in given]
-        total = (text_tokens(instructions) + sum(row[0] for row in tokens), sum(row[1] for row in tokens))
-        return usage(total, (0, 0), (text, audio))
+            return self.conversation.bill(instructions, output, kept=not options.out_of_band)
+        given = [item_tokens(self._looked_up(item)) for item in options.input]
+        return usage(input_tokens(instructions, given), (0, 0), output)
 
     def _looked_up(self, item: Item) -> Item:
         return self.conversation.item(str(item.id)) if item.type == "item_reference" else item
@@ -226,12 +238,10 @@ class Answering:
         """A response that ends as it begins, with nothing used."""
         base = self._base(options)
         self.outbox.send(t_ms, ev.ResponseCreated(response=base))
-        self.outbox.send(t_ms, ev.RateLimitsUpdated(rate_limits=self._meter.report(t_ms)))
         error = {"type": code, "code": code, "message": _FAULT_WORDS[code]}
         details = StatusDetails(type="failed", error=error)
-        nothing = usage((0, 0), (0, 0), (0, 0))
-        done = msgspec.structs.replace(base, status="failed", status_details=details, usage=nothing)
-        self.outbox.send(t_ms, ev.ResponseDone(response=done))
+        nothing = usage((0, 0), (0, 0), Output())
+        self._send_done(t_ms, msgspec.structs.replace(base, status="failed", status_details=details, usage=nothing))
 
     def _cancel(self, run: _Run, t_ms: float, reason: str) -> bool:
         run.ticket.void(t_ms)
@@ -247,17 +257,17 @@ class Answering:
         return True
 
     def _send_cancelled(self, run: _Run, t_ms: float, reason: str) -> None:
-        given = given_by(self.settings.profile, run.plan, run.created_ms, t_ms)
-        text, audio = (0, 0) if given is None else (given.text_tokens, given.audio_tokens)
-        used = with_output(run.used, text, audio)
+        given = given_by(run.pace, run.plan, run.created_ms, t_ms)
+        gave = Output() if given is None else given.output
+        used = with_output(run.used, gave)
         output = [] if given is None else [response_item(run.plan, run.item_id, "incomplete", given)]
         if not output:
             self.conversation.delete(run.item_id)
         elif run.item_id in self.conversation:
-            self.conversation.update(output[0], text=text, audio=audio)
+            self.conversation.update(output[0], text=gave.said_tokens, audio=gave.audio_tokens)
         details = StatusDetails(type="cancelled", reason=reason)
         done = msgspec.structs.replace(run.base, status="cancelled", status_details=details, output=output, usage=used)
-        self.outbox.send(t_ms, ev.ResponseDone(response=done))
+        self._send_done(t_ms, done)
 
     def _wait_for_speech(self, run: _Run) -> None:
         """Start the idle timer, documented to run from response.done plus the playback time of the response's audio."""

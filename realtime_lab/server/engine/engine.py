@@ -189,6 +189,7 @@ class Engine:
         Returns:
             The frame within the stretch after the last one taken.
         """
+        self.turns.on_heard(arrival_ms(self._listening.frames))
         taken, transition = self._listening.hear(stretch, start, stop)
         if transition is not None:
             self.turns.on_transition(transition, arrival_ms(transition.frame))
@@ -248,5 +249,6 @@ class Engine:
             message = f"Invalid 'audio': {len(raw):,} bytes are more than the {MAX_APPEND_BYTES:,} one event may carry."
             self._outbox.error(t_ms, "invalid_value", message, "audio", event)
             return
+        self.turns.on_heard(t_ms)
         for transition in self._listening.append(raw):
             self.turns.on_transition(transition, t_ms)

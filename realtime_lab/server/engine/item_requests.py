@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item
-from realtime_lab.server.engine.conversation import USER_AUDIO_TOKEN_MS, Conversation, item_problem, text_tokens
+from realtime_lab.server.engine.conversation import Conversation, heard_tokens, item_problem, text_tokens
 from realtime_lab.server.engine.outbox import Draws, Outbox
 from realtime_lab.server.engine.refusals import in_words
 from realtime_lab.server.engine.responder import AUDIO_TOKEN_MS
@@ -58,7 +58,8 @@ class ItemRequests:
     def _add(self, given: Item, item_id: str, after: str | None, t_ms: float) -> None:
         text, audio = item_tokens(given)
         content = UNSET if given.content is UNSET else [_without_audio(part) for part in given.content]
-        item = msgspec.structs.replace(given, id=item_id, object="realtime.item", status="completed", content=content)
+        status = UNSET if given.type == "function_call_output" else "completed"
+        item = msgspec.structs.replace(given, id=item_id, status=status, content=content)
         previous = self.conversation.last_id() if after is None else after
         before = None if previous == "root" else previous
         self.conversation.add(item, text=text, audio=audio, after=after)
@@ -92,10 +93,15 @@ class ItemRequests:
                 return
         item = self.conversation.item(event.item_id)
         parts = item.content if item.role == "assistant" and isinstance(item.content, list) else []
-        if event.content_index >= len(parts) or parts[event.content_index].type != "output_audio":
-            message = "Only the audio of an assistant's message can be truncated."
-            param = "content_index" if parts else "item_id"
-            self.outbox.error(t_ms, "invalid_value", message, param, event)
+        if parts and event.content_index >= len(parts):
+            message = f"Invalid 'content_index': the item has no content part {event.content_index}."
+            self.outbox.error(t_ms, "invalid_value", message, "content_index", event)
+            return
+        sounds = parts and parts[event.content_index].type == "output_audio"
+        if not sounds or not self.conversation.has_audio(event.item_id, t_ms):
+            # In the service's words, which it says before an item's first audio too (livekit/agents issue 6157).
+            message = "Only model output audio messages can be truncated"
+            self.outbox.error(t_ms, "unsupported_content_type", message, cause=event)
             return
         held_ms = self.conversation.audio_tokens(event.item_id) * AUDIO_TOKEN_MS
         if event.audio_end_ms > held_ms:
@@ -123,7 +129,7 @@ def item_tokens(item: Item) -> tuple[int, int]:
     sounds = [part.audio for part in parts if isinstance(part.audio, str)]
     audio_ms = sum(len(base64.b64decode(sound)) / _PCM_BYTES_PER_MS for sound in sounds)
     text = sum(text_tokens(text) for text in texts if isinstance(text, str))
-    return text, math.ceil(audio_ms / USER_AUDIO_TOKEN_MS)
+    return text, heard_tokens(audio_ms)
 
 
 def _without_audio(part: ContentPart) -> ContentPart:

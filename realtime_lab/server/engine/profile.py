@@ -1,9 +1,8 @@
 """What a server is like: its defaults, how it hears, how long it takes; and the JSON file of that, a hostile one.
 
-Every figure of the shipped profiles is a prior chosen to land inside publicly reported bands for
-gpt-realtime-class models (median response latency 1.2 to 1.5 s at 500 ms of silence, final transcript about 0.6 s
-after the commit); none is a measurement of a service, and reports say so. A profile that was fitted to recordings of
-a service carries its calibration with it.
+Figures of the shipped profiles are priors: read from public recordings where there are any (`priors` says from how
+many, and has those of single models), guesses otherwise; no service was calibrated, and reports say so. A profile that
+was fitted to recordings of a service carries its calibration with it.
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ class Profile:
 
     name: str
     """Its name, which stands in every row."""
-    note: str = "priors, not measured on a live service"
+    note: str = "priors from public recordings, not measured on a live service"
     """Where the figures come from."""
     threshold: float = 0.5
     """Default of turn_detection.threshold."""
@@ -146,29 +145,34 @@ class Profile:
     """How much later than our detector the server hears speech begin; whole frames of 32 ms."""
     offset_late_ms: float = 0.0
     """How much later than our detector the server hears speech end; whole frames of 32 ms."""
-    event_ms: float = 10.0
-    """From the server's decision to its event at the client."""
+    event_ms: float = 65.0
+    """From the server's decision to its event at the client; on the virtual clock the way there takes no time, so this
+    is the round trip."""
     connect: LogNormal = field(default=LogNormal(40.0, 0.3))
     """From beginning to connect to the server's decision to announce the session."""
-    create: LogNormal = field(default=LogNormal(35.0, 0.35))
+    create: LogNormal = field(default=LogNormal(30.0, 0.8))
     """From the commit to response.created."""
-    first_byte: LogNormal = field(default=LogNormal(600.0, 0.30))
+    first_byte: LogNormal = field(default=LogNormal(575.0, 0.35))
     """From response.created to the first output delta."""
-    transcription: LogNormal = field(default=LogNormal(560.0, 0.27))
+    transcript_lead: LogNormal = field(default=LogNormal(122.0, 0.4))
+    """From the first delta of a spoken answer, which is text, to its first audio."""
+    transcription: LogNormal = field(default=LogNormal(540.0, 0.3))
     """From the commit to transcription.completed."""
-    leading_silence: LogNormal = field(default=LogNormal(60.0, 0.5))
+    leading_silence: LogNormal = field(default=LogNormal(57.0, 0.46, 0.67))
     """Silence the model speaks before its first audible sample."""
     response_s: LogNormal = field(default=LogNormal(3.2, 0.6))
     """Length of a spoken response at speed 1, seconds, without its leading silence."""
     text_tokens: LogNormal = field(default=LogNormal(11.0, 0.6))
     """Length of a text response, tokens."""
-    words_per_s: float = 2.6
+    reasoning_tokens: LogNormal = field(default=LogNormal(29.0, 0.5))
+    """Text tokens that a reasoning model spends before it answers."""
+    words_per_s: float = 3.25
     """Words a response speaks per second."""
-    realtime_factor: float = 4.0
+    realtime_factor: float = 11.8
     """Seconds of audio the server sends per second."""
     text_tokens_per_s: float = 60.0
     """Output tokens per second of a text response."""
-    audio_delta_ms: int = 200
+    audio_delta_ms: int = 250
     """Audio in one output_audio.delta."""
     tool_call_rate: float = 0.3
     """Share of turns in which the model calls a function when it may choose."""

@@ -18,6 +18,7 @@ from realtime_lab.config.problems import ConfigWarning
 from realtime_lab.config.wire import FLAT
 from realtime_lab.errors import ConfigError, Problem
 from realtime_lab.server.engine.conversation import UNSUPPORTED_CODE
+from realtime_lab.server.engine.priors import paced
 from realtime_lab.server.engine.profile import VAD_FIELDS, Profile
 from realtime_lab.server.engine.tool_calls import unknown_choice
 from realtime_lab.server.hearing.endpointing import EndpointRule
@@ -26,7 +27,7 @@ from realtime_lab.server.hearing.semantic import PAUSE_MS
 SESSION_TYPES = ("realtime", "transcription")
 _FIELDS = (
     "type model output_modalities instructions max_output_tokens audio include tools tool_choice tracing truncation "
-    "prompt reasoning parallel_tool_calls temperature"
+    "prompt reasoning parallel_tool_calls"
 ).split()
 _OLDER = {place.name: ".".join(place.path) for place in FLAT}
 """The beta's names of fields, and where they are today."""
@@ -140,6 +141,11 @@ class Settings:
         own = {"type", "model"} if self.model is not None else {"type"}
         for name in self.effective.keys() - own:
             self.effective[name] = copy.deepcopy(session.get(name, self.effective[name]))
+
+    def pace(self) -> Profile:
+        """The profile with the figures of the session's models, which an update may change."""
+        asked = self.effective["audio"]["input"]["transcription"] or {}
+        return paced(self.profile, self.effective.get("model"), asked.get("model"))
 
     def turn_detection(self) -> TurnDetection | None:
         """The effective turn detection; None when it is off."""
@@ -260,4 +266,7 @@ def _merged_part(old: Any, new: Any, key: str, profile: Profile) -> Any:
             return {**old, **new}
         semantic = new["type"] == "semantic_vad"
         return {**(_SEMANTIC_DEFAULTS if semantic else profile.defaults()["audio"]["input"]["turn_detection"]), **new}
-    return {**old, **new} if key == "transcription" and old else dict(new)
+    if key == "transcription":
+        return {"language": None, "prompt": None, **(old or {}), **new}  # as session.updated says it back
+    # Documented: an update without a strength keeps the session's.
+    return {**old, **new} if key == "noise_reduction" and old else dict(new)

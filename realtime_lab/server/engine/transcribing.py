@@ -1,19 +1,23 @@
 """Transcription as a session sees it: what is asked of a recogniser, and the events that carry its answer.
 
 A recogniser is anything that is a `Transcriber`; which one, and where it gets the sound from, is the shell's business.
-Nothing here looks at audio.
+Nothing here looks at audio. Most recognisers are asked once, when an item is committed; one that streams is asked again
+and again while the caller speaks, and what it is sure of is sent: all but the last word, which may be half spoken.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import UNSET, UnsetType
+
 from realtime_lab.protocol import events as ev
-from realtime_lab.protocol.items import InputTokenDetails, TokenLogprob, TranscriptionUsage
-from realtime_lab.server.engine.conversation import USER_AUDIO_TOKEN_MS, Conversation
+from realtime_lab.protocol.items import InputTokenDetails, TokenLogprob, TranscriptionLanguage, TranscriptionUsage
+from realtime_lab.server.engine.conversation import Conversation, heard_tokens
 from realtime_lab.server.engine.outbox import Draws, Outbox, Ticket
 from realtime_lab.server.engine.settings import Settings
 
@@ -23,6 +27,13 @@ _STREAMED_SHARE = 0.4
 """Part of the delay over which deltas arrive, a prior: recordings with deltas show them in its last half."""
 _AGAIN_MS = 10.0
 """A recogniser that is not ready is asked again after this."""
+STREAMING = ("gpt-live-transcribe", "gpt-realtime-whisper")
+"""Recognisers that send text while the caller speaks: 5 of 7 deltas in a recorded public session sent in real time."""
+_STEP_MS, _GROWTH = 960.0, 1.25
+"""How much more audio a streaming one hears before it is asked again, at least and as a factor: a prior, coarse so that
+long turns stay cheap."""
+_LATE_MS = 240.0
+"""Audio that does not come is waited for in such steps."""
 
 
 @dataclass(frozen=True)
@@ -96,31 +107,92 @@ class Transcribing:
     conversation: Conversation
     transcriber: Transcriber | None = None
     _ticket: Ticket = field(default_factory=Ticket)
+    _stream: _Stream | None = None
 
     @property
     def name(self) -> str:
         """What transcribes, with its version."""
         return "none" if self.transcriber is None else self.transcriber.name
 
+    @property
+    def streams(self) -> bool:
+        """Whether the session's recogniser sends text while the caller speaks."""
+        asked = self._asked()
+        return self.transcriber is not None and asked is not None and asked.model in STREAMING
+
+    def listen(self, t_ms: float, item_id: str, start_ms: float, heard: Callable[[], float]) -> None:
+        """An item begins at `start_ms` of audio time: a recogniser that streams is asked about it from now on.
+
+        Args:
+            t_ms: When that is known.
+            item_id: What the item is going to be called.
+            start_ms: Audio time at which it begins.
+            heard: Tells the audio time that was heard by now.
+        """
+        asked = self._asked()
+        if asked is None or not self.streams:
+            return
+        self.leave()
+        self._stream = _Stream(item_id, start_ms, asked, t_ms - heard(), heard)
+        self._ask_at(self._stream, heard() + _STEP_MS, t_ms)
+
+    def leave(self) -> None:
+        """What was listened to is thrown away, or committed."""
+        self._stream = None
+
     def begin(self, t_ms: float, item_id: str, start_ms: float, end_ms: float) -> None:
         """Transcribe [start_ms, end_ms) of audio time, committed at `t_ms` as `item_id`, when the session asks for it.
 
         What is asked is what the session asks now: later updates change later items.
         """
-        effective = self.settings.effective
-        wire = effective["audio"]["input"]["transcription"]
-        if wire is None:
+        said = self._stream.said if self._stream is not None and self._stream.item_id == item_id else []
+        self.leave()
+        asked = self._asked()
+        if asked is None:
             return
-        asked = Asked(wire.get("model"), wire.get("language"), wire.get("prompt") or "")
-        delay_ms = self.settings.profile.transcription.draw(self.draws.rng("transcription"))
-        give_logprobs = LOGPROBS in (effective["include"] or ()) and not _is_whisper(asked.model)
-        item = _Item(item_id, (end_ms - start_ms), asked, give_logprobs, t_ms + delay_ms)
+        delay_ms = self.settings.pace().transcription.draw(self.draws.rng("transcription"))
+        give_logprobs = LOGPROBS in (self.settings.effective["include"] or ()) and not _is_whisper(asked.model)
+        item = _Item(item_id, (end_ms - start_ms), asked, give_logprobs, t_ms + delay_ms, len(said))
         if self.transcriber is None:
             self._send_failed(item, "transcription_unavailable", "This server has nothing that can transcribe audio.")
             return
         pending = self.transcriber.begin(start_ms, end_ms, asked)
         streamed_from_ms = t_ms + delay_ms * (1.0 - _STREAMED_SHARE)
         self.outbox.alarm(streamed_from_ms, lambda now_ms: self._collect(item, pending, now_ms), self._ticket)
+
+    def _asked(self) -> Asked | None:
+        wire = self.settings.effective["audio"]["input"]["transcription"]
+        return None if wire is None else Asked(wire.get("model"), wire.get("language"), wire.get("prompt") or "")
+
+    def _ask_at(self, stream: _Stream, end_ms: float, now_ms: float) -> None:
+        """Ask about the audio up to `end_ms` once that was heard."""
+        due_ms = max(now_ms, end_ms + stream.wall_ms)
+        self.outbox.alarm(due_ms, lambda late_ms: self._ask(stream, end_ms, late_ms), self._ticket)
+
+    def _ask(self, stream: _Stream, end_ms: float, now_ms: float) -> None:
+        if stream is not self._stream:
+            return
+        if stream.heard() < end_ms:
+            self.outbox.alarm(now_ms + _LATE_MS, lambda late_ms: self._ask(stream, end_ms, late_ms), self._ticket)
+        elif self.transcriber is not None:
+            self._follow(stream, end_ms, self.transcriber.begin(stream.start_ms, end_ms, stream.asked), now_ms)
+
+    def _follow(self, stream: _Stream, end_ms: float, pending: Pending, now_ms: float) -> None:
+        """Send what is new in what a streaming recogniser understands by now, and ask again later."""
+        if stream is not self._stream:
+            return
+        result = pending()
+        if result is None:
+            again_ms = now_ms + _AGAIN_MS
+            self.outbox.alarm(again_ms, lambda late_ms: self._follow(stream, end_ms, pending, late_ms), self._ticket)
+            return
+        sure, said = (result.text or "").split()[:-1], stream.said
+        if sure[: len(said)] == said:  # what was sent cannot be taken back
+            for piece in _streamed(sure, len(said)):
+                self._send_delta(now_ms, stream.item_id, piece, None)
+            stream.said = max(sure, said, key=len)
+        length_ms = end_ms - stream.start_ms
+        self._ask_at(stream, stream.start_ms + max(length_ms + _STEP_MS, length_ms * _GROWTH), now_ms)
 
     def _collect(self, item: _Item, pending: Pending, now_ms: float) -> None:
         result = pending()
@@ -138,19 +210,41 @@ class Transcribing:
 
     def _send(self, item: _Item, result: Recognition, text: str, now_ms: float) -> None:
         due_ms = max(item.due_ms, now_ms)
-        pieces = list(_pieces(text, result.logprobs))
-        if pieces and _is_whisper(item.asked.model):  # documented: one delta with the whole transcript
-            pieces = [(text, result.logprobs)]
+        pieces = list(_deltas(item, result, text))
         for index, (delta, tokens) in enumerate(pieces):
             at_ms = now_ms + (due_ms - now_ms) * index / len(pieces)
             logprobs = list(tokens) if item.give_logprobs and tokens is not None else None
-            event = ev.TranscriptionDelta(item_id=item.item_id, content_index=0, delta=delta, logprobs=logprobs)
-            self.outbox.send(at_ms, event)
+            self._send_delta(at_ms, item.item_id, delta, logprobs)
         given = list(result.logprobs) if item.give_logprobs and result.logprobs is not None else None
-        usage = _usage(item, result, text)
-        done = ev.TranscriptionCompleted(item_id=item.item_id, transcript=text, usage=usage, logprobs=given)
+        done = ev.TranscriptionCompleted(
+            item_id=item.item_id,
+            transcript=text,
+            usage=_usage(item, result, text),
+            logprobs=given,
+            languages=_languages(item, result),
+        )
         self.outbox.send(due_ms, done)
         self.conversation.transcribe(item.item_id, text, due_ms)
+
+    def _send_delta(self, t_ms: float, item_id: str, delta: str, logprobs: list[TokenLogprob] | None) -> None:
+        event = ev.TranscriptionDelta(
+            item_id=item_id, content_index=0, delta=delta, obfuscation=ev.filler(delta), logprobs=logprobs
+        )
+        self.outbox.send(t_ms, event)
+
+
+@dataclass(eq=False)
+class _Stream:
+    """An item that is listened to while it is spoken."""
+
+    item_id: str
+    start_ms: float
+    asked: Asked
+    wall_ms: float
+    """Wall time less audio time."""
+    heard: Callable[[], float]
+    said: list[str] = field(default_factory=list)
+    """Words sent so far."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +256,12 @@ class _Item:
     asked: Asked
     give_logprobs: bool
     due_ms: float
+    said: int = 0
+    """Words of it that were sent while it was spoken."""
 
 
 def _is_whisper(model: str | None) -> bool:
-    """Whether the service documents that this model gives one delta, a duration as usage, and no log-probabilities."""
+    """Whether the service documents that this model gives a duration as usage, and no log-probabilities."""
     return model is not None and "whisper" in model
 
 
@@ -174,10 +270,14 @@ def _is_billed_by_time(model: str | None) -> bool:
 
 
 def _usage(item: _Item, result: Recognition, text: str) -> TranscriptionUsage:
-    """What the service would bill: seconds of audio, or tokens, of which the audio's are one per 100 ms."""
+    """What the service would bill: whole seconds of audio, none for silence; or tokens, the audio's one per 100 ms.
+
+    Recorded public sessions (pydantic-ai's test cassettes): 3 s for 2,796 and for 2,668 ms with gpt-realtime-whisper,
+    26 tokens for 2,668 ms with gpt-4o-transcribe.
+    """
     if _is_billed_by_time(item.asked.model):
-        return TranscriptionUsage(type="duration", seconds=round(item.length_ms / 1000, 3))
-    heard = math.ceil(item.length_ms / USER_AUDIO_TOKEN_MS)
+        return TranscriptionUsage(type="duration", seconds=math.ceil(item.length_ms / 1000) if text else 0)
+    heard = heard_tokens(item.length_ms)
     said = len(text.split()) if result.logprobs is None else len(result.logprobs)
     return TranscriptionUsage(
         type="tokens",
@@ -188,17 +288,42 @@ def _usage(item: _Item, result: Recognition, text: str) -> TranscriptionUsage:
     )
 
 
-def _pieces(
-    text: str, tokens: tuple[TokenLogprob, ...] | None
-) -> Iterator[tuple[str, tuple[TokenLogprob, ...] | None]]:
-    """A transcript word by word, each with its tokens; joined, they are the transcript."""
-    if tokens is None:
-        for index, spoken in enumerate(text.split(" ") if text else ()):
-            yield (spoken if index == 0 else f" {spoken}"), None
-        return
+def _languages(item: _Item, result: Recognition) -> list[TranscriptionLanguage] | UnsetType:
+    """What gpt-transcribe alone tells, as documented."""
+    if item.asked.model != "gpt-transcribe":
+        return UNSET
+    return [] if result.language is None else [TranscriptionLanguage(code=result.language)]
+
+
+_Tokens = tuple[TokenLogprob, ...] | None
+
+
+def _deltas(item: _Item, result: Recognition, text: str) -> Iterator[tuple[str, _Tokens]]:
+    """What is sent of a transcript after its commit, each delta with its tokens; joined, it is the transcript."""
+    if item.asked.model == "whisper-1":  # one delta with the whole transcript: documented, and 1 of 1 recorded
+        yield from [(text, result.logprobs)] if text else ()
+    elif item.asked.model in STREAMING:
+        yield from ((piece, None) for piece in _streamed(text.split(), item.said))
+    elif result.logprobs is None:
+        yield from ((piece, None) for piece in _PIECE.findall(text))
+    else:
+        yield from _of_tokens(result.logprobs)
+
+
+_PIECE = re.compile(r"\s?\S*\w|\s?[^\w\s]")
+"""A word with the space before it, or one mark of punctuation: what one delta holds in recorded public sessions."""
+
+
+def _streamed(words: list[str], start: int) -> list[str]:
+    """The words from `start` on as a streaming recogniser's deltas have them, which begin with a space."""
+    return _PIECE.findall("".join(f" {word}" for word in words[start:]))
+
+
+def _of_tokens(tokens: tuple[TokenLogprob, ...]) -> Iterator[tuple[str, _Tokens]]:
     word: list[TokenLogprob] = []
     for token in tokens:
-        if word and token.token.startswith(" "):
+        mark = token.token.isascii() and not any(map(str.isalnum, token.token))
+        if word and (mark or token.token.startswith(" ")):
             yield _joined(word), tuple(word)
             word = []
         word.append(token)

@@ -2,7 +2,8 @@
 
 What this server does not do says so, with the frame that is refused and the named error that answers it.
 `realtime-lab serve --conformance` prints the table; CONFORMANCE.md beside this file is the same text. That the file is
-current, that every test exists and that every refusal is as said, is tested.
+current, that every test exists, that every refusal is as said and that what is said to be seen in recordings is, is
+tested.
 """
 
 from __future__ import annotations
@@ -12,6 +13,80 @@ from typing import Any, NamedTuple
 
 from realtime_lab.config.fields import FIELDS
 from realtime_lab.protocol.codec import CLIENT_TYPES, SERVER_TYPES
+from realtime_lab.server.engine.priors import priors_table
+
+RECORDED = 6
+"""Public sessions that the mocked server was held against: pydantic-ai's test cassettes (MIT, snapshots 4fda389 and
+ad40528): OpenAI 3, Azure OpenAI 2, Azure Voice Live 1."""
+SEEN_EVENTS: dict[str, int] = {
+    "session.update": 6,
+    "input_audio_buffer.append": 4,
+    "conversation.item.create": 1,
+    "response.create": 2,
+    "session.created": 5,
+    "session.updated": 6,
+    "input_audio_buffer.speech_started": 4,
+    "input_audio_buffer.speech_stopped": 4,
+    "input_audio_buffer.committed": 5,
+    "input_audio_buffer.timeout_triggered": 1,
+    "conversation.item.added": 5,
+    "conversation.item.created": 1,
+    "conversation.item.done": 5,
+    "conversation.item.input_audio_transcription.delta": 3,
+    "conversation.item.input_audio_transcription.completed": 4,
+    "conversation.item.input_audio_transcription.failed": 1,
+    "response.created": 6,
+    "response.output_item.added": 6,
+    "response.content_part.added": 5,
+    "response.output_text.delta": 1,
+    "response.output_text.done": 1,
+    "response.output_audio_transcript.delta": 5,
+    "response.output_audio_transcript.done": 4,
+    "response.output_audio.delta": 5,
+    "response.output_audio.done": 5,
+    "response.function_call_arguments.delta": 1,
+    "response.function_call_arguments.done": 1,
+    "response.content_part.done": 5,
+    "response.output_item.done": 5,
+    "response.done": 6,
+    "rate_limits.updated": 1,
+}
+"""In how many of them each event is, under today's name; of one of the six only the timed events are known."""
+SEEN_FIELDS: dict[str, int] = {
+    "session_type": 4,
+    "model": 5,
+    "output_modalities": 5,
+    "instructions": 5,
+    "audio.input.format": 5,
+    "audio.input.format.type": 5,
+    "audio.input.format.rate": 5,
+    "audio.input.noise_reduction": 5,
+    "audio.input.transcription": 5,
+    "audio.input.transcription.model": 5,
+    "audio.input.transcription.language": 5,
+    "audio.input.transcription.prompt": 5,
+    "audio.input.turn_detection": 5,
+    "audio.input.turn_detection.type": 5,
+    "audio.input.turn_detection.threshold": 5,
+    "audio.input.turn_detection.prefix_padding_ms": 5,
+    "audio.input.turn_detection.silence_duration_ms": 5,
+    "audio.input.turn_detection.create_response": 5,
+    "audio.input.turn_detection.interrupt_response": 5,
+    "audio.input.turn_detection.idle_timeout_ms": 5,
+    "audio.output.format": 5,
+    "audio.output.format.type": 5,
+    "audio.output.format.rate": 5,
+    "audio.output.voice": 5,
+    "audio.output.speed": 4,
+    "include": 5,
+    "max_output_tokens": 5,
+    "tools": 5,
+    "tool_choice": 5,
+    "tracing": 4,
+    "truncation": 4,
+    "prompt": 4,
+}
+"""In how many of them the server reported each field, as null too."""
 
 
 class Row(NamedTuple):
@@ -24,6 +99,8 @@ class Row(NamedTuple):
     """For fields modelled, approximated or ignored; for the rest answered, sent or not supported."""
     evidence: str
     """The test, as file::name; for what is not supported: the error, or why it is never sent."""
+    seen: int = 0
+    """In how many of the recorded sessions it is."""
 
 
 class Unsupported(NamedTuple):
@@ -61,6 +138,11 @@ NOT_SUPPORTED: dict[tuple[str, str], Unsupported] = {
         "unsupported_value",
         "session.tool_choice.type",
     ),
+    ("field", "temperature"): Unsupported(
+        {"type": "session.update", "session": {"type": "realtime", "temperature": 0.8}},
+        "unknown_parameter",
+        "session.temperature",
+    ),
     ("field", "flat names of the beta"): Unsupported(
         {"type": "session.update", "session": {"type": "realtime", "modalities": ["text"]}},
         "unknown_parameter",
@@ -73,13 +155,20 @@ NOT_SUPPORTED: dict[tuple[str, str], Unsupported] = {
     ),
 }
 """By kind and name: what is refused, and how."""
+_NO_MCP = "tools of type mcp are refused (above)"
+_NO_TRANSLATION = "of translation sessions, which this server does not hold"
 NOT_SENT = {
     "conversation.created": "today's service announces a session with session.created alone",
     "conversation.item.created": "the older wire shape's name for conversation.item.added",
     "conversation.item.input_audio_transcription.segment": "no recogniser here tells speakers apart",
-    "mcp_list_tools.*, response.mcp_call*": "tools of type mcp are refused (above)",
-    "output_audio_buffer.*": "WebRTC and SIP only",
+    **dict.fromkeys((f"mcp_list_tools.{end}" for end in ("in_progress", "completed", "failed")), _NO_MCP),
+    **dict.fromkeys((f"response.mcp_call.{end}" for end in ("in_progress", "completed", "failed")), _NO_MCP),
+    **dict.fromkeys((f"response.mcp_call_arguments.{end}" for end in ("delta", "done")), _NO_MCP),
+    **dict.fromkeys((f"output_audio_buffer.{end}" for end in ("started", "stopped", "cleared")), "WebRTC and SIP only"),
     "input_audio_buffer.dtmf_event_received": "SIP only",
+    **dict.fromkeys((f"session.{side}_transcript.delta" for side in ("input", "output")), _NO_TRANSLATION),
+    "session.output_audio.delta": _NO_TRANSLATION,
+    "session.closed": _NO_TRANSLATION,
 }
 """Server events of the protocol that this server never sends, and why."""
 
@@ -107,7 +196,7 @@ _FAILS = _R + "test_over_the_rate_limit_a_response_fails_with_nothing_used"
 _TAKEN = _I + "test_an_id_is_taken_until_its_item_is_deleted"
 _TRUNCATED = _I + "test_a_truncated_answer_keeps_what_was_heard_and_loses_its_text"
 _G = "tests/server/recogniser/test_recogniser.py::"
-_WORDS = _W + "test_deltas_are_words_with_their_tokens_and_make_up_what_is_completed"
+_WORDS = _W + "test_deltas_are_words_and_marks_with_their_tokens_and_make_up_what_is_completed"
 
 _CLIENT = {
     "session.update": _MISTAKES,
@@ -144,7 +233,7 @@ _SERVER = {
     "response.function_call_arguments.done": _CALLED,
     "response.output_text.delta": _TEXT_TURN,
     "response.output_text.done": _TEXT_TURN,
-    "rate_limits.updated": _R + "test_rate_limits_are_told_with_each_response_and_recover_with_time",
+    "rate_limits.updated": _R + "test_rate_limits_are_told_after_each_response_and_recover_with_time",
 }
 _TD = "audio.input.turn_detection"
 _FIELDS = {
@@ -203,6 +292,7 @@ _CODES = {
     "cannot_update_voice": _T + "test_the_voice_is_fixed_once_it_was_heard",
     "model_not_found": _R + "test_a_model_that_is_not_there_is_turned_away",
     "rate_limit_exceeded": _FAILS,
+    "unsupported_content_type": _I + "test_what_is_no_audio_of_the_models_cannot_be_truncated",
     "insufficient_quota": _R + "test_without_quota_every_response_fails",
     "session_expired": _R + "test_a_session_expires_with_an_error_and_says_nothing_more",
     "transcription_unavailable": _V + "test_without_reference_text_transcription_fails_by_name",
@@ -233,7 +323,8 @@ def _client_rows() -> Iterator[Row]:
     kind = "client event"
     for name in sorted(CLIENT_TYPES):
         if (kind, name) not in NOT_SUPPORTED:
-            yield Row(kind, name, "answered" if not name.endswith("append") else "heard", _CLIENT[name])
+            how = "answered" if not name.endswith("append") else "heard"
+            yield Row(kind, name, how, _CLIENT[name], SEEN_EVENTS.get(name, 0))
     yield from _refused(kind)
 
 
@@ -241,15 +332,19 @@ def _server_rows() -> Iterator[Row]:
     for name in sorted(SERVER_TYPES):
         if name not in NOT_SENT:
             generic = _VOICE_TURN if name.startswith("response.") else ""
-            yield Row("server event", name, "sent", _SERVER.get(name) or generic or _SERVER[name])
+            evidence = _SERVER.get(name) or generic or _SERVER[name]
+            yield Row("server event", name, "sent", evidence, SEEN_EVENTS.get(name, 0))
     for name, reason in NOT_SENT.items():
-        yield Row("server event", name, "not supported", f"never sent: {reason}")
+        yield Row("server event", name, "not supported", f"never sent: {reason}", SEEN_EVENTS.get(name, 0))
 
 
 def _field_rows() -> Iterator[Row]:
     for field in FIELDS:
+        if ("field", field.path) in NOT_SUPPORTED:
+            continue
         ignored = field.treatment == "ignored" and field.path not in _FIELDS
-        yield Row("field", field.path, field.treatment, _ACCEPTED if ignored else _FIELDS[field.path])
+        evidence = _ACCEPTED if ignored else _FIELDS[field.path]
+        yield Row("field", field.path, field.treatment, evidence, SEEN_FIELDS.get(field.path, 0))
     yield from _refused("field")
 
 
@@ -266,8 +361,23 @@ def conformance_table() -> str:
         "Built by `realtime-lab serve --conformance`. Fields are modelled, approximated or ignored; what is ignored is",
         "accepted and reported back.",
         "",
-        "| kind | name | how | test, or what answers |",
-        "|---|---|---|---|",
+        f"Seen: in how many of {RECORDED} recorded public sessions it is (pydantic-ai's test cassettes: OpenAI 3, of",
+        "one the timed events only, Azure OpenAI 2, Azure Voice Live 1). What is seen in none is as documented.",
+        "",
+        "| kind | name | how | seen | test, or what answers |",
+        "|---|---|---|---|---|",
     ]
-    lines += [f"| {row.kind} | {row.name} | {row.how} | {row.evidence} |" for row in conformance_rows()]
+    lines += [
+        f"| {row.kind} | {row.name} | {row.how} | {row.seen or '-'} | {row.evidence} |" for row in conformance_rows()
+    ]
+    lines += [
+        "",
+        "# Where the figures of the shipped profiles come from",
+        "",
+        "Medians in ms, but for tokens and rates; what is not named here is a guess. None of it is a calibration.",
+        "",
+        "| figure | model | value | source |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in priors_table()),
+    ]
     return "\n".join(lines) + "\n"

@@ -15,13 +15,20 @@ import numpy as np
 
 from realtime_lab.analysis.rows.facts import AudioPiece, InputItem, ResponseFacts
 from realtime_lab.analysis.rows.reading import SessionView, difference, received_ms
-from realtime_lab.analysis.rows.turns import response_clocks, usage_columns
+from realtime_lab.analysis.rows.turns import response_clocks
 from realtime_lab.protocol import events as ev
 from realtime_lab.recording import Recording
 from realtime_lab.server.hearing.endpointing import FRAME_MS
 
-_TIMED = ("connect", "event_ms", "create", "first_byte", "transcription", "realtime_factor", "text_tokens_per_s")
+_TIMED = (
+    *("connect", "event_ms", "create", "first_byte", "transcript_lead", "transcription"),
+    *("realtime_factor", "text_tokens_per_s"),
+)
 """What only clocks can tell."""
+
+
+_NO_LEAD_MS = 0.5
+"""What stands for no lead at all, in a distribution of positive numbers."""
 
 
 @dataclass
@@ -48,6 +55,7 @@ class Samples:
     event_ms: Sample = field(default_factory=Sample)
     create: Sample = field(default_factory=Sample)
     first_byte: Sample = field(default_factory=Sample)
+    transcript_lead: Sample = field(default_factory=Sample)
     transcription: Sample = field(default_factory=Sample)
     leading_silence: Sample = field(default_factory=Sample)
     response_s: Sample = field(default_factory=Sample)
@@ -106,7 +114,7 @@ def _say_why_none(views: Sequence[SessionView], sound: Sequence[SessionView], sa
         "connect": (any(v.recording.header.connect_ms is not None for v in sound), "no session timed its connection"),
     }
     reasons["text_tokens_per_s"] = reasons["text_tokens"]
-    for name in ("leading_silence", "words_per_s", "realtime_factor", "audio_delta_ms"):
+    for name in ("transcript_lead", "leading_silence", "words_per_s", "realtime_factor", "audio_delta_ms"):
         reasons[name] = reasons["response_s"]
     for name in (entry for entry in vars(samples) if entry != "resolution_ms"):
         possible, why = reasons.get(name, (True, ""))
@@ -135,7 +143,10 @@ def _delays(view: SessionView, response: ResponseFacts, samples: Samples) -> Non
     elif response.status == "cancelled":
         samples.first_byte.add(difference(done_ms, created_ms), whole=False)
     if response.pieces:
-        samples.realtime_factor.add(_factor(response.ordered_pieces()))
+        pieces = response.ordered_pieces()
+        samples.realtime_factor.add(_factor(pieces))
+        lead_ms = difference(pieces[0].at_ms, first_ms)
+        samples.transcript_lead.add(None if lead_ms is None else max(lead_ms, _NO_LEAD_MS))
     elif response.first_text is not None:
         samples.text_tokens_per_s.add(_text_rate(view, response))
 
@@ -150,8 +161,17 @@ def _lengths(view: SessionView, response: ResponseFacts, samples: Samples) -> No
     if response.pieces:
         _speech(view, response, samples)
     elif response.first_text is not None:
-        tokens = usage_columns(response)["output_text_tokens"]
+        tokens = _said_tokens(response)
         samples.text_tokens.add(None if tokens is None else float(tokens), response.status == "completed")
+
+
+def _said_tokens(response: ResponseFacts) -> int | None:
+    """Text tokens of an answer without those of reasoning."""
+    usage = None if response.final is None else response.final.usage
+    spent = None if usage is None else usage.output_token_details
+    if spent is None:
+        return None
+    return spent.text_tokens - (spent.reasoning_tokens if isinstance(spent.reasoning_tokens, int) else 0)
 
 
 def _speech(view: SessionView, response: ResponseFacts, samples: Samples) -> None:
@@ -191,7 +211,7 @@ def _transcripts(response: ResponseFacts) -> Iterator[str]:
 
 def _text_rate(view: SessionView, response: ResponseFacts) -> float | None:
     """Tokens per second between the first and the last delta of a whole text response."""
-    tokens = usage_columns(response)["output_text_tokens"]
+    tokens = _said_tokens(response)
     if not tokens or response.status != "completed":
         return None
     deltas = [

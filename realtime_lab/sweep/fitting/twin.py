@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MIN_N = 6
 """Observations below which a figure cannot be told at all: the least with a 95 % interval of the median."""
-_DELAYS = ("connect", "create", "first_byte", "transcription")
+_DELAYS = ("connect", "create", "first_byte", "transcript_lead", "transcription")
 _LENGTHS = ("leading_silence", "response_s", "text_tokens")
 _RATES = ("words_per_s", "realtime_factor", "text_tokens_per_s")
 _EDGE_TOLERANCE = 0.05

@@ -3,8 +3,9 @@
 import base64
 
 import pytest
-from engine_talk import Talk, kinds, only
+from engine_talk import Talk, kinds, only, profile_with
 
+from realtime_lab.server import LogNormal
 from realtime_lab.server.engine.transcribing import Recognition
 
 HELLO = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello there"}]}
@@ -128,11 +129,39 @@ def test_a_truncation_that_cannot_be_is_refused_by_name(fields, code, param):
     assert (error["code"], error["param"], error["event_id"]) == (code, param, "t")
 
 
-def test_a_users_item_cannot_be_truncated():
+CANNOT = ("Only model output audio messages can be truncated", "unsupported_content_type", None)
+
+
+def refused(talk, item_id):
+    error = talk.error("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=0)
+    return error["message"], error["code"], error["param"]
+
+
+def test_what_is_no_audio_of_the_models_cannot_be_truncated():
     talk = Talk()
-    talk.ask("conversation.item.create", item={**HELLO, "id": "mine"})
-    error = talk.error("conversation.item.truncate", item_id="mine", content_index=0, audio_end_ms=0)
-    assert (error["code"], error["param"]) == ("invalid_value", "item_id")
+    spoken = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes"}]}
+    for name, item in (("mine", HELLO), ("its", spoken)):
+        talk.ask("conversation.item.create", item={**item, "id": name})
+        assert refused(talk, name) == CANNOT
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_answer_whose_audio_has_not_begun_cannot_be_truncated_though_its_words_have(cancelled):
+    talk = Talk(profile_with(transcript_lead=LogNormal(400.0, 0.0)))
+    talk.send("response.create")
+    while not only(talk.events, "response.output_audio_transcript.delta"):
+        talk.wait(5)
+    (added,) = only(talk.events, "response.output_item.added")
+    if cancelled:
+        talk.ask("response.cancel")
+    else:
+        talk.send("conversation.item.truncate", item_id=added["item"]["id"], content_index=0, audio_end_ms=0)
+        (event,) = only(talk.wait(15), "error")
+        assert event["error"]["code"] == "unsupported_content_type"
+        talk.send("response.cancel")
+    talk.wait(10_000)
+    assert only(talk.events, "response.output_audio.delta") == []
+    assert refused(talk, added["item"]["id"]) == CANNOT
 
 
 def test_a_response_whose_item_was_deleted_can_still_be_cancelled():
@@ -144,4 +173,5 @@ def test_a_response_whose_item_was_deleted_can_still_be_cancelled():
     talk.ask("conversation.item.delete", item_id=added["item"]["id"])
     (done,) = only(talk.ask("response.cancel"), "response.done")
     assert done["response"]["status"] == "cancelled"
+    talk.wait(1_000)
     assert talk.error("conversation.item.retrieve", item_id=added["item"]["id"])["param"] == "item_id"

@@ -34,14 +34,14 @@ def test_a_required_call_streams_its_arguments_and_ends_with_a_function_call_ite
     events = talk.respond()
     assert kinds(events) == [
         "response.created",
-        "rate_limits.updated",
         "response.output_item.added",
         "conversation.item.added",
         *["response.function_call_arguments.delta"] * len(only(events, "response.function_call_arguments.delta")),
         "response.function_call_arguments.done",
-        "response.output_item.done",
         "conversation.item.done",
+        "response.output_item.done",
         "response.done",
+        "rate_limits.updated",
     ]
     streamed = "".join(event["delta"] for event in only(events, "response.function_call_arguments.delta"))
     (finished,) = only(events, "response.function_call_arguments.done")
@@ -159,7 +159,7 @@ def test_one_responses_options_override_the_sessions_and_leave_it_alone():
     }
     response = done(talk.respond(**asked))
     assert response["output_modalities"] == ["text"] and response["metadata"] == {"topic": "a"}
-    assert response["usage"]["output_tokens"] == 5 and response["usage"]["input_tokens"] == 100
+    assert response["usage"]["output_tokens"] == 5 and response["usage"]["input_tokens"] == 104
     assert done(talk.respond())["output_modalities"] == ["audio"]
     assert talk.engine.session() == before
 
@@ -182,7 +182,7 @@ def test_input_stands_in_for_the_conversation():
     talk.ask("conversation.item.create", item={**HELLO, "content": [{"type": "input_text", "text": "y" * 4000}]})
     given = [{"type": "item_reference", "id": "known"}, HELLO]
     usage = done(talk.respond(input=given, conversation="none"))["usage"]
-    assert usage["input_tokens"] == 6 and usage["input_token_details"]["cached_tokens"] == 0
+    assert usage["input_tokens"] == 2 * (3 + 4) and usage["input_token_details"]["cached_tokens"] == 0
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,8 @@ def test_a_mistake_in_a_responses_options_is_refused_by_name(response, code, par
 def test_a_second_response_while_one_is_active_is_refused():
     talk = Talk()
     talk.send("response.create")
-    error = talk.error("response.create", event_id="second")
+    talk.send("response.create", event_id="second")
+    error = only(talk.wait(15), "error")[0]["error"]
     assert (error["code"], error["event_id"]) == ("conversation_already_has_active_response", "second")
 
 
@@ -229,6 +230,58 @@ def test_speed_shortens_the_audio_of_later_responses():
         return done(talk.respond())["usage"]["output_token_details"]["audio_tokens"]
 
     assert audio_tokens(1.5) < audio_tokens(1.0) < audio_tokens(0.5)
+
+
+def test_a_spoken_answer_comes_in_the_order_of_recorded_sessions_its_words_ahead_of_its_audio():
+    talk = Talk()
+    talk.wait(20)
+    events = talk.respond()
+    told = [kind for kind in kinds(events) if not kind.endswith("delta")]
+    assert told == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    deltas = [kind for kind in kinds(events) if kind.endswith("delta")]
+    assert deltas[:4] == ["response.output_audio_transcript.delta"] * 3 + ["response.output_audio.delta"]
+    words, sounds = only(events, "response.output_audio_transcript.delta"), only(events, "response.output_audio.delta")
+    ended = done(events)
+    assert "".join(word["delta"] for word in words) == ended["output"][0]["content"][0]["transcript"]
+    assert all(len(word["delta"] + word["obfuscation"]) % 16 == 0 for word in words)
+    used = ended["usage"]["output_token_details"]
+    assert used == {"text_tokens": round(6.5 + 1.37 * len(words)), "audio_tokens": used["audio_tokens"]}
+    assert used["audio_tokens"] * 50 == sum(sound["delta"]["samples"] for sound in sounds) / 24
+    assert sounds[1]["at_ms"] - sounds[0]["at_ms"] == pytest.approx(250 / 11.8)
+    assert not {"object", "phase"} & ended["output"][0].keys()
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-2.1", "gpt-realtime-2", "gpt-realtime-2.1-mini-2026-09-01"])
+def test_a_model_that_reasons_is_billed_for_it_within_its_text_and_says_its_phase(model):
+    talk = Talk(model=model)
+    events = talk.respond()
+    used, words = done(events)["usage"], only(events, "response.output_audio_transcript.delta")
+    spoken = used["output_token_details"]
+    assert spoken["text_tokens"] - spoken["reasoning_tokens"] == round(6.5 + 1.37 * len(words))
+    assert used["output_tokens"] == spoken["text_tokens"] + spoken["audio_tokens"] and spoken["reasoning_tokens"] > 0
+    assert only(events, "response.output_item.done")[0]["item"]["phase"] == "final_answer"
+    assert done(talk.respond())["usage"]["input_token_details"]["text_tokens"] == spoken["text_tokens"] - (
+        spoken["reasoning_tokens"] - 4
+    )
+    short = done(talk.respond(max_output_tokens=3))["usage"]["output_token_details"]
+    assert short == {"text_tokens": 3, "audio_tokens": 0, "reasoning_tokens": 3}
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-1.5", "my-deployment"])
+def test_other_models_are_billed_for_no_reasoning(model):
+    assert "reasoning_tokens" not in done(Talk(model=model).respond())["usage"]["output_token_details"]
 
 
 # --- cancelling -----------------------------------------------------------------------------------------------------
@@ -250,7 +303,7 @@ def test_a_cancelled_response_ends_with_what_was_given_of_it(named):
     audio_ms = sum(event["delta"]["samples"] for event in pieces) / 24
     assert response["usage"]["output_token_details"]["audio_tokens"] == audio_ms / 50
     talk.wait(60_000)
-    assert kinds(talk.events)[-1] == "response.done" and talk.in_order() == []
+    assert kinds(talk.events)[-2:] == ["response.done", "rate_limits.updated"] and talk.in_order() == []
 
 
 def test_a_response_cancelled_before_it_was_announced_still_ends_for_who_asked():
@@ -258,7 +311,7 @@ def test_a_response_cancelled_before_it_was_announced_still_ends_for_who_asked()
     talk.wait(20)
     talk.send("response.create")
     talk.send("response.cancel")
-    assert kinds(talk.wait(60_000)) == ["response.created", "response.done"]
+    assert kinds(talk.wait(60_000)) == ["response.created", "response.done", "rate_limits.updated"]
 
 
 def test_an_aside_is_cancelled_by_its_id_only():
@@ -275,7 +328,7 @@ def test_cancelling_what_is_not_active_is_refused():
     talk = Talk()
     error = talk.error("response.cancel", event_id="e1")
     assert (error["code"], error["param"], error["event_id"]) == ("response_cancel_not_active", None, "e1")
-    talk.send("response.create")
+    talk.respond()
     assert talk.error("response.cancel", response_id="resp_other")["param"] == "response_id"
 
 
@@ -295,14 +348,36 @@ def test_what_was_input_before_is_cached_in_whole_blocks_until_an_item_before_it
     assert done(talk.respond())["usage"]["input_token_details"]["cached_tokens"] == 0
 
 
-def test_rate_limits_are_told_with_each_response_and_recover_with_time():
-    talk = Talk(profile_with(tokens_per_minute=100_000))
-    talk.respond()
-    talk.respond()
-    reports = only(talk.events, "rate_limits.updated")
+def test_what_was_answered_before_is_cached_too_but_no_answer_beside_the_conversation():
+    """As in the one recorded session with any: 63 tokens in, 22 out, and then 64 of 103 are cached."""
+    talk = Talk()
+    talk.update(output_modalities=["text"])
+    text = [{"type": "input_text", "text": "w" * 4 * 60}]
+    talk.ask("conversation.item.create", item={**HELLO, "content": text})
+    first = done(talk.respond(conversation="none", max_output_tokens=8))["usage"]
+    assert (first["input_tokens"], first["output_tokens"]) == (64, 8)
+    second, third = (done(talk.respond(max_output_tokens=70))["usage"] for _ in range(2))
+    assert second["input_token_details"]["cached_tokens"] == 0
+    assert second["input_tokens"] == 64 and third["input_tokens"] == 64 + second["output_tokens"] + 4
+    assert third["input_token_details"]["cached_tokens"] == (64 + second["output_tokens"]) // 64 * 64
+    assert third["input_token_details"]["cached_tokens_details"] == {
+        "text_tokens": third["input_token_details"]["cached_tokens"],
+        "audio_tokens": 0,
+        "image_tokens": 0,
+    }
+
+
+def test_rate_limits_are_told_after_each_response_and_recover_with_time():
+    talk = Talk(profile_with(tokens_per_minute=1_000))
+    events = talk.respond() + talk.respond()
+    reports = only(events, "rate_limits.updated")
     assert [row["name"] for row in reports[0]["rate_limits"]] == ["requests", "tokens"]
     tokens = [row["rate_limits"][1] for row in reports]
-    assert all(0 < row["remaining"] < row["limit"] == 100_000 and row["reset_seconds"] > 0 for row in tokens)
+    assert all(0 < row["remaining"] < row["limit"] == 1_000 and row["reset_seconds"] > 0 for row in tokens)
+    told_ms = [
+        report["at_ms"] - end["at_ms"] for report, end in zip(reports, only(events, "response.done"), strict=True)
+    ]
+    assert told_ms == [31.0, 31.0]
 
 
 def test_over_the_rate_limit_a_response_fails_with_nothing_used():

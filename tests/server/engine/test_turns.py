@@ -132,11 +132,21 @@ def test_the_idle_timeout_counts_from_response_done_plus_the_playback_time():
     (done, *_) = only(said, "response.done")
     (timeout,) = only(said, "input_audio_buffer.timeout_triggered")
     played_ms = done["response"]["usage"]["output_token_details"]["audio_tokens"] * 50
-    assert timeout["at_ms"] - done["at_ms"] == played_ms + 5000
+    assert timeout["at_ms"] - done["at_ms"] == played_ms + 157 * 32  # 5,000 ms in whole frames
     assert 5000 - 32 <= timeout["audio_end_ms"] - timeout["audio_start_ms"] <= 5000 + 32
     said += talk.say(60, False)
-    follows = [event for event in said if event.get("item_id") == timeout["item_id"]]
-    assert kinds(follows)[:2] == ["input_audio_buffer.timeout_triggered", "input_audio_buffer.committed"]
+    follows = said[said.index(timeout) :][:7]
+    assert kinds(follows) == [
+        "input_audio_buffer.timeout_triggered",
+        "conversation.item.added",
+        "conversation.item.done",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+    ]
+    assert follows[1]["item"]["role"] == "system" and follows[3]["previous_item_id"] == follows[1]["item"]["id"]
+    assert follows[3]["item_id"] == timeout["item_id"] == follows[4]["item"]["id"]
     assert len(only(said, "response.created")) == 2 and talk.in_order() == []
 
 
@@ -163,7 +173,9 @@ def test_without_turn_detection_the_client_commits_and_asks():
     talk.update(audio={"input": {"turn_detection": None}})
     said = talk.say(30, True) + talk.ask("input_audio_buffer.commit")
     assert kinds(said) == ["input_audio_buffer.committed", "conversation.item.added", "conversation.item.done"]
-    assert only(talk.respond(), "response.done")[0]["response"]["usage"]["input_token_details"]["audio_tokens"] == 10
+    assert (
+        only(talk.respond(), "response.done")[0]["response"]["usage"]["input_token_details"]["audio_tokens"] == 9
+    )  # 960 ms
 
 
 def test_a_commit_of_too_little_audio_is_refused():
@@ -253,6 +265,32 @@ def test_the_kind_of_a_session_cannot_change():
     for intent, other in ((None, "transcription"), ("transcription", "realtime")):
         error = Talk(intent=intent).error("session.update", session={"type": other})
         assert (error["code"], error["param"]) == ("invalid_value", "session.type")
+
+
+# --- what session.updated says back ---------------------------------------------------------------------------------
+
+
+def test_transcription_comes_back_with_its_language_and_prompt_as_null():
+    """As in 4 of 4 recorded sessions of today's API."""
+    talk = Talk()
+    answer = talk.update(audio={"input": {"transcription": {"model": "gpt-realtime-whisper"}}})
+    asked = answer["session"]["audio"]["input"]["transcription"]
+    assert asked == {"model": "gpt-realtime-whisper", "language": None, "prompt": None}
+    answer = talk.update(audio={"input": {"transcription": {"model": "whisper-1", "language": "de"}}})
+    asked = answer["session"]["audio"]["input"]["transcription"]
+    assert asked == {"model": "whisper-1", "language": "de", "prompt": None}
+    answer = talk.update(audio={"input": {"transcription": None}})
+    assert answer["session"]["audio"]["input"]["transcription"] is None
+
+
+def test_noise_reduction_keeps_its_strength_where_an_update_says_none():
+    talk = Talk()
+    talk.update(audio={"input": {"noise_reduction": {"type": "near_field", "strength": 0.5}}})
+    answer = talk.update(audio={"input": {"noise_reduction": {"type": "far_field"}}})
+    assert answer["session"]["audio"]["input"]["noise_reduction"] == {"type": "far_field", "strength": 0.5}
+    talk.update(audio={"input": {"noise_reduction": None}})
+    answer = talk.update(audio={"input": {"noise_reduction": {"type": "far_field"}}})
+    assert answer["session"]["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
 
 
 # --- what is fixed --------------------------------------------------------------------------------------------------

@@ -2,17 +2,28 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from engine_talk import Talk, kinds
+from real_sessions import real_logs, real_table
 from typer.testing import CliRunner
 
 from realtime_lab.cli import app
-from realtime_lab.config import FIELDS
+from realtime_lab.config import FIELDS, SessionConfig
+from realtime_lab.protocol import codec
 from realtime_lab.protocol.codec import CLIENT_TYPES, SERVER_TYPES
 from realtime_lab.server.serving import conformance
-from realtime_lab.server.serving.conformance import NOT_SENT, NOT_SUPPORTED, conformance_rows, conformance_table
+from realtime_lab.server.serving.conformance import (
+    NOT_SENT,
+    NOT_SUPPORTED,
+    RECORDED,
+    SEEN_EVENTS,
+    SEEN_FIELDS,
+    conformance_rows,
+    conformance_table,
+)
 
 PROTOCOL_CODES = (
     "missing_required_parameter unknown_parameter invalid_type invalid_value integer_below_min_value "
@@ -26,7 +37,6 @@ IGNORED = {
     "truncation": {"type": "retention_ratio", "retention_ratio": 0.5, "token_limits": {"post_instructions": 8000}},
     "reasoning": {"effort": "low"},
     "parallel_tool_calls": False,
-    "temperature": 0.7,
     "tracing": {"workflow_name": "w", "group_id": "g", "metadata": {"a": "b"}},
 }
 GUIDANCE = {"model": "gpt-4o-transcribe", "language": "en", "prompt": "names", "languages": ["en"], "keywords": ["a"]}
@@ -97,3 +107,55 @@ def test_what_is_ignored_is_accepted_and_reported_back():
         audio={"input": {"transcription": {"delay": "low"}, "noise_reduction": {"type": "near_field"}}}
     )
     assert answer["session"]["audio"]["input"]["transcription"] == {**GUIDANCE, "delay": "low"}
+
+
+# --- what is seen in recordings -------------------------------------------------------------------------------------
+
+TIMED = {
+    "session.update sent": "session.update",
+    "response.create sent": "response.create",
+    "first transcript delta": "response.output_audio_transcript.delta",
+    "audio delta 1": "response.output_audio.delta",
+    "output_audio.done": "response.output_audio.done",
+    "transcription.completed": "conversation.item.input_audio_transcription.completed",
+}
+
+
+def events_seen():
+    """Per recorded session: the types of its events, under today's names."""
+    for log in real_logs():
+        yield {codec.FLAT_NAMES.get(event["type"], event["type"]) for _, event in log}
+    timed = {TIMED.get(row["event"], row["event"]) for row in real_table("timed_2.1-mini.csv")}
+    idle = any("timeout_triggered" in row["source"] for row in real_table("segments.csv"))
+    known = CLIENT_TYPES | SERVER_TYPES
+    yield (timed | ({"input_audio_buffer.timeout_triggered"} if idle else set())) & known
+
+
+def fields_seen():
+    """Per recorded session: the paths of the fields that its server reported."""
+    for log in real_logs():
+        reported = [event["session"] for side, event in log if side == "server" and "session" in event]
+        trees = [SessionConfig.from_wire(session, strict=False).to_wire("ga") for session in reported]
+        paths = {field.path for field in FIELDS if any(stands(tree, field.path) for tree in trees)}
+        yield paths if any("type" in session for session in reported) else paths - {"session_type"}
+
+
+def stands(tree, path):
+    for name in ("type" if path == "session_type" else path).split("."):
+        if not isinstance(tree, dict) or name not in tree:
+            return False
+        tree = tree[name]
+    return True
+
+
+def test_what_is_said_to_be_seen_is_in_so_many_of_the_recordings():
+    sessions = list(events_seen())
+    assert len(sessions) == RECORDED
+    assert Counter(kind for session in sessions for kind in session) == SEEN_EVENTS
+    assert Counter(path for session in fields_seen() for path in session) == SEEN_FIELDS
+
+
+def test_only_events_and_fields_that_there_are_are_said_to_be_seen():
+    assert SEEN_EVENTS.keys() <= CLIENT_TYPES | SERVER_TYPES
+    assert SEEN_FIELDS.keys() <= {field.path for field in FIELDS}
+    assert all(0 < seen <= RECORDED for seen in (*SEEN_EVENTS.values(), *SEEN_FIELDS.values()))

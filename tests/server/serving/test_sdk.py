@@ -134,7 +134,7 @@ def calling():
     talk = Talk()
     tool = {"type": "function", "name": "f", "parameters": {"properties": {"a": {"type": "integer"}}}}
     talk.update(tools=[tool], tool_choice="required", output_modalities=["text"])
-    call = talk.respond()[-1]["response"]["output"][0]
+    call = only(talk.respond(), "response.done")[0]["response"]["output"][0]
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "3"}
     talk.ask("conversation.item.create", item=output)
     talk.ask("conversation.item.retrieve", item_id=call["id"])

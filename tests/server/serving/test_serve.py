@@ -71,7 +71,7 @@ def test_g711_comes_back_as_g711(server):
         send(socket, "session.update", session={"type": "realtime", "audio": {"output": {"format": pcmu}}})
         send(socket, "response.create")
         events = receive_until(socket, "response.output_audio.delta")
-    assert len(base64.b64decode(events[-1]["delta"])) == 8 * 200
+    assert len(base64.b64decode(events[-1]["delta"])) == 8 * 250
 
 
 @pytest.mark.parametrize("headers", [{"Host": "example.com"}, {"Origin": "https://example.com"}])

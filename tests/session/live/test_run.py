@@ -131,7 +131,7 @@ def test_a_recording_of_a_live_session_holds_no_audio_and_round_trips():
     assert len(data) < 30_000
     deltas = [entry.event.delta for entry in recording.events if isinstance(entry.event, ev.AudioDelta)]
     assert len({delta.sha256 for delta in deltas}) == 1
-    assert [delta.offset_samples for delta in deltas] == [4800 * number for number in range(len(deltas))]
+    assert [delta.offset_samples for delta in deltas] == [6000 * number for number in range(len(deltas))]
 
 
 def test_a_row_of_a_live_turn_has_its_latencies():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 """Version of every definition below."""
 
 COMMIT_DELAY = "commit_delay_ms"

@@ -7,6 +7,7 @@ wire formats in `audio.g711`. Nothing here reads a file or draws a random number
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,11 @@ def ms_to_samples(ms: float) -> int:
 def samples_to_ms(samples: int) -> float:
     """The time of sample position `samples` at 24 kHz, ms."""
     return samples / SAMPLES_PER_MS
+
+
+def grid_frames(ms: float) -> int:
+    """Whole grid frames that `ms` take up; at least one."""
+    return max(1, math.ceil(ms / GRID_MS))
 
 
 def as_float(pcm: NDArray[np.int16]) -> NDArray[np.float64]:

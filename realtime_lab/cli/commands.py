@@ -205,7 +205,8 @@ def salvage(
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8765,
     profile: Annotated[
-        str, typer.Option(help="Whose defaults and delays: documented, observed or a profile file.")
+        str,
+        typer.Option(help="Whose defaults and delays: documented, observed, openai, azure or a profile file."),
     ] = "documented",
     seed: Annotated[int, typer.Option(min=0, help="Decides what its sessions draw.")] = 0,
     key_env: Annotated[str | None, typer.Option(help="Environment variable with the only key to accept.")] = None,
@@ -284,7 +285,9 @@ def agree(
     audio: Annotated[
         Path | None, typer.Option(help="The clip that was spoken, for logs whose appends hold no audio.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="Whose server is mocked: a shipped profile or a file.")] = "documented",
+    profile: Annotated[
+        str, typer.Option(help="Whose server is mocked: openai, azure, documented, observed or a profile file.")
+    ] = "openai",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hold recordings of a real service against the mocked one: exit code 0 nothing differs, 1 something does.
@@ -305,7 +308,9 @@ def agree(
 def counterfactual(
     scripts: Annotated[str, typer.Option(help="A shipped set, or a folder of recordings.")] = "orders",
     noise_db: Annotated[float | None, typer.Option(help="Babble this far under the speech, dB.")] = 3.0,
-    profile: Annotated[str, typer.Option(help="Whose server: documented, observed or a profile file.")] = "documented",
+    profile: Annotated[
+        str, typer.Option(help="Whose server: documented, observed, openai, azure or a profile file.")
+    ] = "documented",
     seed: Annotated[int, typer.Option(min=0, help="Decides the sessions' draws.")] = 0,
 ) -> None:
     """Predict other silences and thresholds from sessions at 500 ms and .5, hold those too, and print the errors."""

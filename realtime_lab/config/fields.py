@@ -5,7 +5,7 @@ A field is named by any unambiguous ending of its path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -222,4 +222,4 @@ def _treated(path: str, value: object) -> Treated:
     if value is _NOT_GIVEN or field.path not in (TURN_DETECTION, f"{TURN_DETECTION}.type"):
         return known
     kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", value)
-    return KINDS.get(kind, UNKNOWN_KIND)
+    return KINDS.get(kind, UNKNOWN_KIND) if isinstance(kind, Hashable) else UNKNOWN_KIND

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from realtime_lab.analysis.effects.dose import dose_response
-from realtime_lab.analysis.effects.dose_values import Dose
+from realtime_lab.analysis.effects.dose_values import Dose, as_used
 from realtime_lab.analysis.summary.source import HasFrames
 from realtime_lab.analysis.summary.wording import column_of, is_rate, label_of, setting_words
 from realtime_lab.errors import RealtimeLabError
@@ -134,7 +134,8 @@ def draw_dose(info: DoseInfo, ax: Axes) -> Axes:
     places, changes = [point.place for point in info.points], [point.change for point in info.points]
     ax.plot(places, changes, "o-", color=colour, markersize=6, markeredgecolor="white", linewidth=1.2, zorder=3)
     if info.expected is not None and len(places) > 1:
-        line = [info.expected * (place - places[0]) for place in places]
+        used = [as_used(info.setting, place) for place in places]
+        line = [info.expected * (place - used[0]) for place in used]
         ax.plot(places, line, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1.5, label="expected")
         ax.legend(frameon=False, fontsize=9, labelcolor=INK)
     if len(info.points) < 2:

@@ -117,7 +117,7 @@ class SpeechStarted(Event, kw_only=True, tag="input_audio_buffer.speech_started"
 class SpeechStopped(Event, kw_only=True, tag="input_audio_buffer.speech_stopped"):
     item_id: str = ""
     audio_end_ms: int | float | None = None
-    """Audio time; includes silence_duration_ms, so it lies after the end of speech. None: the server did not say."""
+    """Audio time; includes silence_duration_ms in whole frames of 32 ms. None: the server did not say."""
 
 
 class InputAudioCommitted(Event, kw_only=True, tag="input_audio_buffer.committed"):

@@ -53,8 +53,8 @@ class _Wanted:
     def outcome_key(self) -> tuple[object, ...]:
         """What decides its rows."""
         detection = self.detection
-        padding, silence_ms = detection.prefix_padding_ms, detection.rule.silence_duration_ms
-        return (*self.levels, silence_ms, padding, detection.interrupt_response)
+        padding, silent_frames = detection.prefix_padding_ms, detection.rule.silent_frames
+        return (*self.levels, silent_frames, padding, detection.interrupt_response)
 
 
 def screen(
@@ -156,7 +156,7 @@ def _turn_rows(one: _Wanted, script: Script, speech: _Speech) -> list[Row] | Non
 
 def _turns(one: _Wanted, script: Script, speech: _Speech) -> Iterator[Row | None]:
     rule, detection = one.detection.rule, one.detection
-    asked = Asked(True, rule.silence_duration_ms, detection.prefix_padding_ms, False, False, False, False)
+    asked = Asked(True, rule.silent_frames * FRAME_MS, detection.prefix_padding_ms, False, False, False, False)
     followers = [*script.turns[1:], None]
     for index, (turn, following) in enumerate(zip(script.turns, followers, strict=True)):
         parts = speech.passages[index].speech_ms
@@ -194,5 +194,4 @@ def _item(number: int, span: tuple[int, int], detection: TurnDetection, first: b
     """An item with the offsets that the engine gives it, rounded as there; before the first turn there is no audio."""
     start_ms = span[0] * FRAME_MS - detection.prefix_padding_ms
     start_ms = max(0.0, start_ms) if first else start_ms
-    end_ms = span[1] * FRAME_MS + detection.rule.silence_duration_ms
-    return InputItem(f"item_{number}", audio_start_ms=round(start_ms), audio_end_ms=round(end_ms))
+    return InputItem(f"item_{number}", audio_start_ms=round(start_ms), audio_end_ms=detection.rule.end_ms(span[1]))

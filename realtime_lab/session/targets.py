@@ -216,8 +216,8 @@ def mocked(
     """The mocked target.
 
     Args:
-        profile: A shipped profile's name ("documented", "observed"), a profile file, such as `calibrate` writes, or
-            a profile of your own.
+        profile: A shipped profile's name ("documented", "observed", "openai", "azure"), a profile file, such as
+            `calibrate` writes, or a profile of your own.
         transcriber: What transcribes. "whisper": Whisper tiny.en on the audio as the server hears it, with the
             log-probabilities of its tokens. "simulated": the script's own words, without log-probabilities. Or a
             folder of other Whisper weights in ctranslate2's layout. Default: "whisper" where the extra `whisper` is

@@ -38,7 +38,7 @@ class LoggedService:
         options: Of the Engine.
     """
 
-    profile: object = PROFILES["documented"]
+    profile: object = PROFILES["openai"]
     options: dict = field(default_factory=dict)
     lines: list = field(default_factory=list)
     t_ms: float = 0.0
@@ -46,7 +46,7 @@ class LoggedService:
     def __post_init__(self):
         self.engine = Engine(self.profile, 3, **{"model": "gpt-realtime", "transcriber": Words()} | self.options)
         self.engine.start(0.0)
-        self.wait(20)
+        self.wait(100)
 
     def send(self, kind, **fields):
         """Send one event now."""
@@ -57,7 +57,7 @@ class LoggedService:
 
     def update(self, **session):
         """Configure the session, and wait for the answer."""
-        return self.send("session.update", session={"type": "realtime", **session}).wait(20)
+        return self.send("session.update", session={"type": "realtime", **session}).wait(100)
 
     def wait(self, ms):
         """Let time pass."""

@@ -32,12 +32,12 @@ def events_of(recording, kind):
 
 
 def test_offsets_have_their_documented_meaning():
-    """Speech from 256 to 1216 ms: start minus the padding, end plus the silence window."""
+    """Speech from 256 to 1216 ms: start minus the padding, end plus the silence window in whole frames."""
     script = spoken_script("hello there")
     recording = run_session(config(500), script, stage=tone_stage(script, ONE_TURN))
     (_, started), (_, stopped) = events_of(recording, ev.SpeechStarted)[0], events_of(recording, ev.SpeechStopped)[0]
     assert started.audio_start_ms == max(0, 256 - 300)
-    assert stopped.audio_end_ms == 1216 + 500
+    assert stopped.audio_end_ms == 1216 + 512
 
 
 def test_the_endpoint_is_announced_when_its_last_frame_has_arrived():

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from realtime_lab.analysis.columns import LATENCY_METRICS, setting_names
-from realtime_lab.analysis.effects.dose_values import Dose, DoseLevel, DoseResponse, shown
+from realtime_lab.analysis.effects.dose_values import Dose, DoseLevel, DoseResponse, as_used, shown
 from realtime_lab.analysis.stats.inference import NOTHING, Difference, difference
 from realtime_lab.analysis.stats.intervals import TOO_SMALL
 from realtime_lab.analysis.summary.sample import MIN_BLOCKS, Blocks, block_draws, find_blocks
@@ -135,7 +135,7 @@ def _dose(turns: pd.DataFrame, name: str, moves: Moves, rows: _Rows, draw: _Draw
     keys = [key for key in (*_UNIT, *others) if key in turns.columns]
     unit = turns.groupby(keys, dropna=False, observed=True).ngroup().to_numpy()
     there = ~np.isnan(rows.value)
-    numbers = np.array([_as_number(value) for value in levels])
+    numbers = np.array([as_used(name, _as_number(value)) for value in levels])
     finite = np.isfinite(numbers)
     slope = NOTHING
     if np.count_nonzero(finite) > 1:

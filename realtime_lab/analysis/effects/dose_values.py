@@ -6,6 +6,7 @@ How they are computed is `dose`.
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,9 +16,16 @@ from realtime_lab.analysis.stats.inference import Difference
 from realtime_lab.analysis.stats.intervals import TOO_SMALL
 from realtime_lab.analysis.summary.sample import Blocks
 from realtime_lab.analysis.summary.wording import amount, label_of, number, plural
+from realtime_lab.audio.pcm import GRID_MS, grid_frames
 
 _SMALL = {"cutoff_rate": 0.005, "truncated_rate": 0.005, "output_tokens": 0.5}
 """A shift from the first to the last value whose whole interval is below these, or below 1 ms, is called none."""
+
+
+def as_used(setting: str, value: float) -> float:
+    """A number of a setting as a server uses it: a silence in whole frames, any other as it is."""
+    silence = setting.rpartition(".")[2] == "silence_duration_ms" and math.isfinite(value)
+    return float(GRID_MS * grid_frames(value)) if silence else value
 
 
 class DoseLevel(NamedTuple):

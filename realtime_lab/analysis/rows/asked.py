@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from realtime_lab.audio.pcm import GRID_MS, grid_frames
 from realtime_lab.protocol.events import ResponseCreate
 from realtime_lab.recording.events import Recording
 
@@ -20,7 +21,7 @@ class Asked(NamedTuple):
     finds_endpoints: bool
     """The server detects turns; otherwise the client commits."""
     silence_ms: float | None
-    """Silence inside audio_end_ms; None when unknown (semantic VAD, or nobody said)."""
+    """Silence inside audio_end_ms, whole frames of 32 ms; None when unknown (semantic VAD, or nobody said)."""
     prefix_ms: float
     """Padding inside audio_start_ms."""
     responds: bool
@@ -71,7 +72,7 @@ def _silence_ms(detection: Mapping[str, Any] | None) -> float | None:
     if detection is None or detection.get("type", "server_vad") != "server_vad":
         return None
     silence_ms = _number(detection.get("silence_duration_ms"), math.nan)
-    return None if math.isnan(silence_ms) else silence_ms
+    return None if math.isnan(silence_ms) else float(GRID_MS * grid_frames(silence_ms))
 
 
 def _number(value: object, default: float) -> float:

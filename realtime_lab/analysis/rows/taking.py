@@ -1,8 +1,8 @@
 """Where the server took turns, against where the speaker ended them: closing endpoints, cuts, cut holds, false starts.
 
 The theory, in audio time. Turn i has speech intervals [s_ij, e_ij]; the pause between two of them is a hold. The
-server makes input items; an item's *endpoint* is its audio_end_ms, which lies silence_duration_ms after the speech it
-heard last, and its *onset* is audio_start_ms + prefix_padding_ms.
+server makes input items; an item's *endpoint* is its audio_end_ms, which lies silence_duration_ms, in whole frames of
+32 ms, after the speech it heard last, and its *onset* is audio_start_ms + prefix_padding_ms.
 
 - An item is *of turn i* when it holds speech of it: its onset is not more than 250 ms after e_i (beyond that it is a
   false start) and it ends after s_i1.

@@ -193,7 +193,8 @@ class Answering:
         self.outbox.send(run.created_ms, ev.ResponseCreated(response=base), run.ticket)
         previous, end_ms = self.conversation.last_id(), run.created_ms
         rate_hz = 24_000 if options.audio["format"]["type"] == "audio/pcm" else 8_000
-        for offset_ms, event in schedule(pace, plan, base.id, run.item_id, previous, rate_hz):
+        second = len(self.conversation.items()) == 1
+        for offset_ms, event in schedule(pace, plan, base.id, run.item_id, previous, rate_hz, second=second):
             end_ms = run.created_ms + offset_ms
             if not (options.out_of_band and isinstance(event, ev.ItemAdded | ev.ItemDone)):
                 self.outbox.send(end_ms, event, run.ticket)

@@ -318,11 +318,19 @@ def _generation_ms(profile: Profile, plan: ResponsePlan) -> float:
 
 
 def schedule(
-    profile: Profile, plan: ResponsePlan, response_id: str, item_id: str, previous_item_id: str | None, rate_hz: int
+    profile: Profile,
+    plan: ResponsePlan,
+    response_id: str,
+    item_id: str,
+    previous_item_id: str | None,
+    rate_hz: int,
+    *,
+    second: bool = False,
 ) -> Iterator[tuple[float, ev.Event]]:
     """The events between response.created and response.done, as (ms after response.created, event), in order.
 
-    The conversation.item events among them are for the conversation; a response outside it leaves them out.
+    The conversation.item events among them are for the conversation; a response outside it leaves them out. `second`
+    says that the item is the conversation's second.
     """
     ids: _Ids = {"response_id": response_id, "item_id": item_id}
     first = plan.first_byte_ms
@@ -334,7 +342,8 @@ def schedule(
     for offset_ms, event in deltas(profile, plan, ids, rate_hz):
         yield end if offset_ms is None else first + offset_ms, event
     closed = response_item(plan, item_id, "incomplete" if plan.truncated else "completed")
-    yield end, ev.ItemDone(item=closed, previous_item_id=previous_item_id)
+    # Recorded so in 4 of 4 conversations: behind the first item null, and behind a later one (n 1) its id.
+    yield end, ev.ItemDone(item=closed, previous_item_id=None if second else previous_item_id)
     yield end, ev.OutputItemDone(response_id=response_id, output_index=0, item=closed)
 
 

@@ -91,7 +91,7 @@ class Settings:
     _detection: TurnDetection | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.effective = self.profile.defaults()
+        self.effective = self.profile.defaults(self.model)
         if self.kind == "transcription":
             self.effective = _transcription_defaults(self.effective)
         elif self.model is not None:
@@ -248,24 +248,25 @@ def _contradiction(merged: Mapping[str, Any], session: Mapping[str, Any]) -> Pro
 
 def _merged(effective: Mapping[str, Any], session: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     merged = copy.deepcopy(dict(effective))
+    detection = profile.defaults(merged.get("model"))["audio"]["input"]["turn_detection"]
     for name, value in session.items():
         if name == "audio":
             for side, fields in value.items():
                 for key, inner in fields.items():
-                    merged["audio"][side][key] = _merged_part(merged["audio"][side].get(key), inner, key, profile)
+                    merged["audio"][side][key] = _merged_part(merged["audio"][side].get(key), inner, key, detection)
         elif name != "type":
             merged[name] = value
     return merged
 
 
-def _merged_part(old: Any, new: Any, key: str, profile: Profile) -> Any:
+def _merged_part(old: Any, new: Any, key: str, detection: Mapping[str, Any]) -> Any:
     if not isinstance(new, Mapping):
         return new
     if key == "turn_detection":
         if old is not None and old["type"] == new["type"]:
             return {**old, **new}
         semantic = new["type"] == "semantic_vad"
-        return {**(_SEMANTIC_DEFAULTS if semantic else profile.defaults()["audio"]["input"]["turn_detection"]), **new}
+        return {**(_SEMANTIC_DEFAULTS if semantic else detection), **new}
     if key == "transcription":
         return {"language": None, "prompt": None, **(old or {}), **new}  # as session.updated says it back
     # Documented: an update without a strength keeps the session's.

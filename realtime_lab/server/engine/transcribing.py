@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -151,8 +151,7 @@ class Transcribing:
         if asked is None:
             return
         delay_ms = self.settings.pace().transcription.draw(self.draws.rng("transcription"))
-        give_logprobs = LOGPROBS in (self.settings.effective["include"] or ()) and not _is_whisper(asked.model)
-        item = _Item(item_id, (end_ms - start_ms), asked, give_logprobs, t_ms + delay_ms, len(said))
+        item = _Item(item_id, (end_ms - start_ms), asked, self._asks_logprobs(), t_ms + delay_ms, len(said))
         if self.transcriber is None:
             self._send_failed(item, "transcription_unavailable", "This server has nothing that can transcribe audio.")
             return
@@ -189,7 +188,7 @@ class Transcribing:
         sure, said = (result.text or "").split()[:-1], stream.said
         if sure[: len(said)] == said:  # what was sent cannot be taken back
             for piece in _streamed(sure, len(said)):
-                self._send_delta(now_ms, stream.item_id, piece, None)
+                self._send_delta(now_ms, stream.item_id, piece, None if self._asks_logprobs() else UNSET)
             stream.said = max(sure, said, key=len)
         length_ms = end_ms - stream.start_ms
         self._ask_at(stream, stream.start_ms + max(length_ms + _STEP_MS, length_ms * _GROWTH), now_ms)
@@ -204,6 +203,9 @@ class Transcribing:
         else:
             self._send(item, result, result.text, now_ms)
 
+    def _asks_logprobs(self) -> bool:
+        return LOGPROBS in (self.settings.effective["include"] or ())
+
     def _send_failed(self, item: _Item, code: str, message: str) -> None:
         error: dict[str, Any] = {"type": "server_error", "code": code, "message": message, "param": None}
         self.outbox.send(item.due_ms, ev.TranscriptionFailed(item_id=item.item_id, error=error))
@@ -213,20 +215,20 @@ class Transcribing:
         pieces = list(_deltas(item, result, text))
         for index, (delta, tokens) in enumerate(pieces):
             at_ms = now_ms + (due_ms - now_ms) * index / len(pieces)
-            logprobs = list(tokens) if item.give_logprobs and tokens is not None else None
-            self._send_delta(at_ms, item.item_id, delta, logprobs)
-        given = list(result.logprobs) if item.give_logprobs and result.logprobs is not None else None
+            self._send_delta(at_ms, item.item_id, delta, _given(item, tokens))
         done = ev.TranscriptionCompleted(
             item_id=item.item_id,
             transcript=text,
             usage=_usage(item, result, text),
-            logprobs=given,
+            logprobs=_given(item, result.logprobs),
             languages=_languages(item, result),
         )
         self.outbox.send(due_ms, done)
         self.conversation.transcribe(item.item_id, text, due_ms)
 
-    def _send_delta(self, t_ms: float, item_id: str, delta: str, logprobs: list[TokenLogprob] | None) -> None:
+    def _send_delta(
+        self, t_ms: float, item_id: str, delta: str, logprobs: list[TokenLogprob] | None | UnsetType
+    ) -> None:
         event = ev.TranscriptionDelta(
             item_id=item_id, content_index=0, delta=delta, obfuscation=ev.filler(delta), logprobs=logprobs
         )
@@ -254,7 +256,7 @@ class _Item:
     item_id: str
     length_ms: float
     asked: Asked
-    give_logprobs: bool
+    asks_logprobs: bool
     due_ms: float
     said: int = 0
     """Words of it that were sent while it was spoken."""
@@ -296,6 +298,13 @@ def _languages(item: _Item, result: Recognition) -> list[TranscriptionLanguage] 
 
 
 _Tokens = tuple[TokenLogprob, ...] | None
+
+
+def _given(item: _Item, tokens: Sequence[TokenLogprob] | None) -> list[TokenLogprob] | None | UnsetType:
+    """As the service sends them: left out where nobody asked (recorded so, n = 2), null where the engine has none."""
+    if not item.asks_logprobs:
+        return UNSET
+    return None if tokens is None or _is_whisper(item.asked.model) else list(tokens)
 
 
 def _deltas(item: _Item, result: Recognition, text: str) -> Iterator[tuple[str, _Tokens]]:

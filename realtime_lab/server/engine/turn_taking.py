@@ -8,7 +8,7 @@
 | clear | cleared | the same, and speech is closed | the same |
 
 Under server_vad speech stops after silence_duration_ms. Under semantic_vad it stops after the wait that `semantic`
-makes of an end-of-turn estimate; then audio_end_ms includes that wait, as it includes the silence otherwise. Nobody
+makes of an end-of-turn estimate. audio_end_ms includes the silence or the wait, in whole frames of 32 ms. Nobody
 speaking for idle_timeout_ms after a response was played out commits the silence, behind a system message, and makes the
 model speak again.
 
@@ -17,9 +17,9 @@ The input audio buffer stands here too: what is in it, and what becomes of it. B
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from realtime_lab.audio.pcm import grid_frames
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item
 from realtime_lab.server.engine.answering import Answering
@@ -116,7 +116,7 @@ class TurnTaking:
     _speech_start_ms: float = 0.0
     _waited_frame: int | None = None
     """Last speech frame of the pause whose wait was decided by an estimate."""
-    _wait_ms: float = 0.0
+    _wait_frames: int = 0
 
     def use_settings(self) -> None:
         """The settings were changed: when turn detection is switched off no speech is open."""
@@ -140,9 +140,9 @@ class TurnTaking:
         if transition.kind == "started":
             self._on_speech(detection, transition.edge_frame * FRAME_MS, t_ms)
             return
-        silence_ms = self._silence_ms(detection, transition)
-        if silence_ms is not None:
-            self._on_silence(detection, (transition.edge_frame + 1) * FRAME_MS + silence_ms, t_ms)
+        silent_frames = self._silent_frames(detection, transition)
+        if silent_frames is not None:
+            self._on_silence(detection, detection.rule.end_ms(transition.edge_frame + 1, silent_frames), t_ms)
 
     def commit(self, event: ev.InputAudioCommit, t_ms: float) -> None:
         """The client commits the buffer."""
@@ -187,25 +187,25 @@ class TurnTaking:
         assert self._speech_item is not None
         self.buffer.transcribing.listen(t_ms, self._speech_item, start_ms, lambda: self.listening.heard_ms)
 
-    def _silence_ms(self, detection: TurnDetection, transition: Transition) -> float | None:
+    def _silent_frames(self, detection: TurnDetection, transition: Transition) -> int | None:
         """The silence that ended speech; None when an estimate says that the pause must last longer."""
         if detection.eagerness is None:
-            return detection.rule.silence_duration_ms
+            return detection.rule.silent_frames
         if self._waited_frame == transition.edge_frame:
-            return self._wait_ms
+            return self._wait_frames
         end_ms = (transition.frame + 1) * float(FRAME_MS)
         probability = 0.0 if self.end_of_turn is None else self.end_of_turn.probability(self._speech_start_ms, end_ms)
-        self._waited_frame, self._wait_ms = transition.edge_frame, wait_ms(probability, detection.eagerness)
-        frames = math.ceil(self._wait_ms / FRAME_MS)
+        frames = grid_frames(wait_ms(probability, detection.eagerness))
+        self._waited_frame, self._wait_frames = transition.edge_frame, frames
         if frames <= transition.frame - transition.edge_frame:
-            return self._wait_ms
+            return frames
         self.listening.endpointer.wait_longer(frames)
         return None
 
-    def _on_silence(self, detection: TurnDetection, end_ms: float, t_ms: float) -> None:
+    def _on_silence(self, detection: TurnDetection, end_ms: int, t_ms: float) -> None:
         assert self._speech_item is not None
         item_id, self._speech_item = self._speech_item, None
-        self.outbox.send(t_ms, ev.SpeechStopped(item_id=item_id, audio_end_ms=round(end_ms)))
+        self.outbox.send(t_ms, ev.SpeechStopped(item_id=item_id, audio_end_ms=end_ms))
         self.buffer.commit(t_ms, item_id, self._speech_start_ms, end_ms, self.listening.heard_ms)
         if detection.create_response:
             self.answering.respond(t_ms)

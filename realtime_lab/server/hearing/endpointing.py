@@ -1,7 +1,9 @@
 """The endpointing rule: speech probabilities in, starts and stops of speech out.
 
 The rule (frames of 32 ms): speech starts at the first frame with p >= threshold and goes on while
-p >= threshold - hysteresis; it stops at the first frame whose silent run is at least silence_duration_ms long.
+p >= threshold - hysteresis; it stops at the first frame whose silent run is at least silence_duration_ms long. So the
+endpoint, audio_end_ms, lies whole frames after the last speech frame, 224 ms at 200: as in recorded public sessions
+(pydantic-ai's test cassettes: seven of seven endpoints of OpenAI, Azure OpenAI and Azure Voice Live).
 A server that hears beginnings or ends of speech later than our detector is had by filtering the probabilities first
 (`heard_late`).
 There is a scalar form (`Endpointer.step`, one probability) and a form over whole stretches (`Endpointer.scan`, which
@@ -13,7 +15,6 @@ pause (`Endpointer.wait_longer`). Offsets and events are the engine's business.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +23,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FRAME_MS = 32
-"""Length of a VAD frame. Captured offsets of the service are multiples of it, which suggests the same there."""
+from realtime_lab.audio.pcm import GRID_MS, grid_frames
+
+FRAME_MS = GRID_MS
+"""Length of a VAD frame. Ends of speech in recorded public sessions are multiples of it (13 of 14)."""
 MAX_LATE_FRAMES = 31
 """How late a server can be taken to hear, in frames: just under a second."""
+MAX_SOON_FRAMES = 1
+"""How many frames sooner it may put ends: more could put the end of a single frame of speech before its start."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class EndpointRule:
     onset_late_frames: int = 0
     """How much later than the detector the rule hears speech begin."""
     offset_late_frames: int = 0
-    """How much later it hears speech end."""
+    """How much later it hears speech end. Below 0 it decides at the same frame and reports the end so much sooner."""
 
     @cached_property
     def keep_threshold(self) -> float:
@@ -53,12 +58,22 @@ class EndpointRule:
     @cached_property
     def late_frames(self) -> int:
         """How many frames before the current one still matter."""
-        return max(self.onset_late_frames, self.offset_late_frames)
+        return max(self.onset_late_frames, self.offset_late_frames, 0)
 
     @cached_property
     def silent_frames(self) -> int:
         """Frames in the shortest silent run that ends speech; at least one."""
-        return max(1, math.ceil(self.silence_duration_ms / FRAME_MS))
+        return grid_frames(self.silence_duration_ms)
+
+    def end_ms(self, end_frame: int, silent_frames: int | None = None) -> int:
+        """audio_end_ms of speech.
+
+        Args:
+            end_frame: The frame after the last speech frame.
+            silent_frames: Frames of silence that ended it; None: those of the rule.
+        """
+        silent = self.silent_frames if silent_frames is None else silent_frames
+        return FRAME_MS * (end_frame + silent + min(0, self.offset_late_frames))
 
 
 def heard_late(probabilities: NDArray[np.float64], rule: EndpointRule) -> NDArray[np.float64]:
@@ -71,7 +86,7 @@ def heard_late(probabilities: NDArray[np.float64], rule: EndpointRule) -> NDArra
         probabilities: Shape (n_frames,), from the session's first frame.
         rule: Says how late.
     """
-    low, high = sorted((rule.onset_late_frames, rule.offset_late_frames))
+    low, high = sorted((rule.onset_late_frames, max(0, rule.offset_late_frames)))
     if not high or not len(probabilities):
         return probabilities
     padded = np.concatenate([np.zeros(high), probabilities[: max(0, len(probabilities) - low)]])
@@ -149,7 +164,7 @@ class Endpointer:
         return self._stop(frame) if frame - self._last_speech >= self._silent_frames() else None
 
     def _heard_late(self, probability: float) -> float:
-        low, high = sorted((self.rule.onset_late_frames, self.rule.offset_late_frames))
+        low, high = sorted((self.rule.onset_late_frames, max(0, self.rule.offset_late_frames)))
         if not high:
             return probability
         self._past = [*self._past, probability][-high - 1 :]

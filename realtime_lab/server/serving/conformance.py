@@ -263,7 +263,7 @@ _FIELDS = {
     "audio.output.format.rate": _VOICE_TURN,
     "audio.output.voice": _T + "test_the_voice_is_fixed_once_it_was_heard",
     "audio.output.speed": _R + "test_speed_shortens_the_audio_of_later_responses",
-    "include": _W + "test_logprobs_are_null_unless_asked_for_and_given_by_the_model",
+    "include": _W + "test_logprobs_are_left_out_unless_asked_for_and_null_unless_given_by_the_model",
     "max_output_tokens": _V + "test_max_output_tokens_truncates_with_its_reason",
     "tools": _CALLED,
     "tool_choice": _R + "test_a_named_function_is_the_one_called",

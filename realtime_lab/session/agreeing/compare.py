@@ -22,7 +22,7 @@ from realtime_lab.server.engine.profile import Profile
 from realtime_lab.session.agreeing.fields import field_rows, setting_rows
 from realtime_lab.session.agreeing.log import TRANSCRIPTION, Chain, Logged, Step, inner
 from realtime_lab.session.agreeing.replay import Ears, play
-from realtime_lab.session.agreeing.rows import NOT_SENT, Row, held
+from realtime_lab.session.agreeing.rows import NOT_SENT, Row, Verdict, held
 from realtime_lab.session.agreeing.sound import LoudListener, Sound, sound_of
 from realtime_lab.session.agreeing.times import time_rows
 
@@ -128,17 +128,23 @@ class _Order:
     after: tuple[str, ...]
     """What the mocked server said after the counterpart of the log's last event."""
     matched: tuple[tuple[int, int], ...]
+    limits: tuple[str, str]
+    """Where each side's rate limits stand."""
 
     @classmethod
     def of(cls, service: Sequence[Step], mocked: Sequence[Step]) -> _Order:
-        theirs, ours = Chain.of(service).labels, Chain.of(mocked).labels
+        chains = Chain.of(service), Chain.of(mocked)
+        theirs, ours = chains[0].labels, chains[1].labels
         if "session.created" not in theirs:  # the log begins later than the session
             ours = ours[1:] if ours[:1] == ["session.created"] else ours
         blocks = SequenceMatcher(None, theirs, ours, autojunk=False).get_matching_blocks()
         matched = [(block.a + step, block.b + step) for block in blocks for step in range(block.size)]
         ends = bool(matched) and matched[-1][0] == len(theirs) - 1
         end = matched[-1][1] + 1 if ends else len(ours)
-        return cls(tuple(theirs), tuple(ours[:end]), tuple(ours[end:]), tuple(matched))
+        here, there = chains[0].limits, chains[1].limits
+        told = there is not None and (here is not None or there[0] < end)
+        limits = here[1] if here else NOT_SENT, there[1] if there and told else NOT_SENT
+        return cls(tuple(theirs), tuple(ours[:end]), tuple(ours[end:]), tuple(matched), limits)
 
     def rows(self) -> Iterator[Row]:
         """What is in another place, what only one side says, and how many are in their place."""
@@ -152,6 +158,9 @@ class _Order:
             notes = [f"{times} times"] if times > 1 else []
             notes += [] if _kind(label) in SERVER_TYPES else ["type unknown here"]
             yield Row("order", label, here, there, "differs", ", ".join(notes))
+        if self.limits != (NOT_SENT, NOT_SENT):
+            same: Verdict = "agrees" if self.limits[0] == self.limits[1] else "differs"
+            yield Row("order", "rate_limits.updated", *self.limits, same)
         yield Row("order", "events in their place", len(self.matched), len(self.matched), "agrees")
         if self.after:
             yield Row("order", "after the log's end", None, ", ".join(dict.fromkeys(self.after)), "not compared")

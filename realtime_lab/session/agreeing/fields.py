@@ -11,6 +11,7 @@ import msgspec
 from realtime_lab.errors import ProtocolError
 from realtime_lab.protocol.codec import decode_server, event_to_builtins
 from realtime_lab.recording.importing.log import scrubbed
+from realtime_lab.server.engine.profile import OWN_INSTRUCTIONS
 from realtime_lab.session.agreeing.log import Step, group, inner
 from realtime_lab.session.agreeing.rows import NOT_SENT, Row
 
@@ -51,6 +52,8 @@ def _pairs(left: Mapping[str, Any], right: Mapping[str, Any], path: str = "") ->
         if not path and name in _GIVEN:
             continue
         here, there = left.get(name, NOT_SENT), right.get(name, NOT_SENT)
+        if there == OWN_INSTRUCTIONS and isinstance(here, str) and here:
+            here = there  # known by their presence: the text is the service's
         if isinstance(here, Mapping) and isinstance(there, Mapping) and path.count(".") < _DEEPEST:
             yield from _pairs(here, there, f"{path}{name}.")
         else:

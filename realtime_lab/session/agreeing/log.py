@@ -179,6 +179,9 @@ class Chain:
     labels: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     times: list[float | None] = field(default_factory=list)
+    limits: tuple[int, str] | None = None
+    """How many events came before the first rate limits, and whether an answer was over by then; they come some 30 ms
+    behind what they belong to, so their place among the events of a next answer is a race."""
     _streams: set[tuple[object, ...]] = field(default_factory=set)
     _responses: int = 0
 
@@ -193,6 +196,12 @@ class Chain:
     def add(self, step: Step) -> str | None:
         """Take the next event; its label, or None when its place is not compared."""
         if step.kind.startswith(TRANSCRIPTION):
+            return None
+        if step.kind == "rate_limits.updated":
+            self.counts[step.kind] += 1
+            if self.limits is None:
+                done = any(label.startswith("response.done") for label in self.labels)
+                self.limits = len(self.labels), "after response.done" if done else "after response.created"
             return None
         self._responses += step.kind == "response.created"
         if step.kind.endswith(".delta"):

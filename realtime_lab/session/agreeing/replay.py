@@ -445,7 +445,7 @@ def _differing(mocked: Mapping[str, Any], reported: Any) -> dict[str, Any]:
         if name in _OWN or not isinstance(reported, Mapping) or name not in reported or there == value:
             continue
         if not isinstance(value, Mapping) or not isinstance(there, Mapping):
-            wanted[name] = there
+            wanted[name] = copy.deepcopy(there)  # what is refused is taken out of it, and the log stays as it was
         elif "type" in value or "model" in value:  # a choice, which goes with the fields of its kind
             same = value.get("type") == there.get("type") and "type" in value
             wanted[name] = {key: there[key] for key in there if not same or key in value}

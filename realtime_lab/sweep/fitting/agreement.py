@@ -108,7 +108,7 @@ def agree(
     logs: str | Path | Iterable[str | Path],
     *,
     audio: str | Path | None = None,
-    profile: str | Path | Profile = "documented",
+    profile: str | Path | Profile = "openai",
 ) -> Agreement:
     """Hold recordings of a real service against the mocked one, on the same audio and configuration.
 
@@ -121,7 +121,8 @@ def agree(
         logs: Event logs of any kind that `import_recording` reads, one or several.
         audio: The clip that was spoken, for logs whose appends hold no audio: an audio file of one channel, or .pcm
             with 16-bit samples at 24 kHz. Without it such a log's offsets are not compared.
-        profile: Whose server is mocked: a shipped profile by its name, a profile file, or a Profile.
+        profile: Whose server is mocked: a shipped profile by its name, a profile file, or a Profile. `openai` has what
+            recorded sessions showed, `azure` too; `documented` is what everything else mocks unless told otherwise.
 
     Returns:
         Every comparison, with what was recorded and what the mocked server did.

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_lab.server.hearing.endpointing import FRAME_MS, MAX_LATE_FRAMES, EndpointRule, heard_late
+from realtime_lab.audio.pcm import grid_frames
+from realtime_lab.server.hearing.endpointing import FRAME_MS, MAX_LATE_FRAMES, MAX_SOON_FRAMES, EndpointRule, heard_late
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession
 
 CAP_FRAMES = 8
@@ -81,7 +82,7 @@ class Hearing:
             silence_ms,
             self.hysteresis.value,
             onset_late_frames=max(0, round(self.onset_late.value)),
-            offset_late_frames=max(0, round(self.offset_late.value)),
+            offset_late_frames=max(-MAX_SOON_FRAMES, round(self.offset_late.value)),
         )
 
 
@@ -104,7 +105,7 @@ def edges_of(sessions: Sequence[HeardSession], *, asked_only: bool) -> list[Edge
 
 
 def _edges(number: int, session: HeardSession, level: float, silence_ms: float, padding_ms: float) -> Iterator[Edge]:
-    silent = max(1, math.ceil(silence_ms / FRAME_MS))
+    silent = grid_frames(silence_ms)
     after = 0
     for item in session.items:
         onset = (item.start_ms + padding_ms) / FRAME_MS
@@ -113,7 +114,7 @@ def _edges(number: int, session: HeardSession, level: float, silence_ms: float, 
         if item.end_ms is None:
             return
         if item.start_ms > 0:
-            yield Edge(number, False, round(onset), (item.end_ms - silence_ms) / FRAME_MS - 1, level, silent)
+            yield Edge(number, False, round(onset), item.end_ms / FRAME_MS - silent - 1, level, silent)
         after = math.ceil(round(item.end_ms / FRAME_MS, 6))
     if after < len(session.probabilities):
         yield Edge(number, True, after, math.inf, level, silent)
@@ -310,7 +311,7 @@ def implied_silence_ms(session: HeardSession, hearing: Hearing) -> list[float]:
     """The silence inside each endpoint of a session, whatever was asked for: audio_end_ms minus the end of speech.
 
     The threshold must be known. Nothing comes between the end of speech and the endpoint but silence, so the end of
-    speech is the last frame before the endpoint that keeps speech going.
+    speech is the last frame before the endpoint that keeps speech going. So it is whole frames, up to one too many.
     """
     level = session.known("threshold")
     if level is None:
@@ -322,7 +323,7 @@ def implied_silence_ms(session: HeardSession, hearing: Hearing) -> list[float]:
         if item.end_ms is not None:
             speech = np.flatnonzero(p[: math.floor(item.end_ms / FRAME_MS)] >= rule.keep_threshold)
             if len(speech):
-                found.append(item.end_ms - FRAME_MS * (int(speech[-1]) + 1))
+                found.append(item.end_ms - rule.end_ms(int(speech[-1]) + 1, 0))
     return found
 
 

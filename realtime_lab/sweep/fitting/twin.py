@@ -18,10 +18,11 @@ from realtime_lab.analysis.rows.reading import SessionView
 from realtime_lab.analysis.stats.delays import TAILS, DelayFit, fit_delays
 from realtime_lab.analysis.stats.intervals import quantile
 from realtime_lab.audio import Script
+from realtime_lab.audio.pcm import grid_frames
 from realtime_lab.errors import RecordingError
 from realtime_lab.recording import Recording
 from realtime_lab.server.engine.profile import PROFILES, VAD_FIELDS, Calibration, LogNormal, Profile
-from realtime_lab.server.hearing.endpointing import FRAME_MS
+from realtime_lab.server.hearing.endpointing import FRAME_MS, MAX_SOON_FRAMES
 from realtime_lab.session import Stage
 from realtime_lab.sweep.fitting.findings import Finding, findings_html, findings_table, judged, rows_of
 from realtime_lab.sweep.fitting.heard_sessions import HeardSession, Library, hear
@@ -42,7 +43,7 @@ _EDGE_TOLERANCE = 0.05
 LIMITS = (
     "Delays are drawn independently of each other, of how much was said and of how long the session has lasted.",
     "Thresholds and lateness are on the scale of our own detector: a server with another one is imitated, not copied.",
-    "A server that hears sooner than our detector is imitated as hearing at the same time.",
+    "A server that hears sooner than our detector is imitated as hearing onsets at the same time, ends 32 ms sooner.",
     "What was fitted holds for the day, the model and the place it was measured from.",
 )
 """What a fitted profile cannot say."""
@@ -131,6 +132,7 @@ def fit_profile(
     changes: dict[str, Any] = {}
     findings = [*_delay_findings(samples, base, changes), *_hearing_findings(heard, reasons, base, changes, seed)]
     told = {finding.field for finding in findings if finding.verdict == "told" and finding.field in changes}
+    changes["by_model"] = base.by_model and not changes.keys() & set(VAD_FIELDS)
     profile = replace(base, name=name, note=f"fitted to {len(views)} sessions with {targets[0]}"[:400], **changes)
     if on is not None:
         minutes = sum(view.recording.audio_ms for view in views) / 60_000
@@ -254,8 +256,9 @@ def _rule_findings(hearing: Hearing, changes: dict[str, Any]) -> Iterator[Findin
         ("offset_late_ms", hearing.offset_late, hearing.n_offsets),
     ):
         value, low, high = (FRAME_MS * frames for frames in late)
-        changes[name] = float(max(0, value))
-        note = "" if value >= 0 else "sooner than our detector: imitated as at the same time"
+        soonest = -FRAME_MS * MAX_SOON_FRAMES if name == "offset_late_ms" else 0
+        changes[name] = float(max(soonest, value))
+        note = "" if value >= soonest else "sooner than our detector: not imitated that far"
         yield judged(name, count, value, low, high, allowed=max(0.1 * abs(value), 1.0), note=note)
 
 
@@ -293,12 +296,12 @@ def _default_finding(
     found = quantile(values, 0.5)
     if found.value is None or found.low is None or found.high is None:
         return Finding(name, "unknown", n, reason=f"{n} observations; {MIN_N} are needed")
-    value = median(values)
-    agrees = len(reported) == 1 and abs(next(iter(reported)) - value) <= FRAME_MS / 2
+    value = measured = median(values)
+    inside = [FRAME_MS * grid_frames(said) if name == "silence_duration_ms" else said for said in reported]
+    agrees = len(reported) == 1 and abs(inside[0] - value) <= FRAME_MS / 2
     value = next(iter(reported)) if agrees else value
+    low, high = (edge + value - measured for edge in (found.low, found.high))
     changes[name] = float(max(0.0, value))
     said = ", ".join(f"{level:g}" for level in sorted(reported)) or "none"
     note = f"the server reports {said}" + (", and acts by it" if agrees else "; its offsets say otherwise")
-    return judged(
-        name, n, value, min(found.low, value), max(found.high, value), allowed=max(0.1 * value, 2.0), note=note
-    )
+    return judged(name, n, value, low, high, allowed=max(0.1 * value, 2.0), note=note)

@@ -208,8 +208,8 @@ def _session(
         silences = tried["silence_duration_ms"]
         rules = [endpoint_rule(profile, threshold, silence) for silence in silences]
         spans = spans_per_rule(heard.probabilities, rules)
-        for padding, (silence, speech) in product(tried["prefix_padding_ms"], zip(silences, spans, strict=True)):
-            yield from _turns(number, heard, (threshold, padding, silence), speech)
+        for padding, (rule, speech) in product(tried["prefix_padding_ms"], zip(rules, spans, strict=True)):
+            yield from _turns(number, heard, (threshold, padding, rule.silence_duration_ms), rule, speech)
 
 
 def spans_per_rule(probabilities: NDArray[np.float64], rules: Sequence[EndpointRule]) -> Iterator[list[Span]]:
@@ -225,11 +225,13 @@ def _in_force(heard: HeardSession, name: str, defaults: Mapping[str, Any]) -> fl
     return float(defaults[name]) if value is None else value
 
 
-def _turns(number: int, heard: HeardSession, setting: Setting, speech: Sequence[Span]) -> Iterator[PredictedTurn]:
+def _turns(
+    number: int, heard: HeardSession, setting: Setting, rule: EndpointRule, speech: Sequence[Span]
+) -> Iterator[PredictedTurn]:
     view = heard.view
-    _, padding_ms, silence_ms = setting
-    items = [_item(position, span, padding_ms, silence_ms) for position, span in enumerate(speech)]
-    asked = view.asked._replace(silence_ms=silence_ms, prefix_ms=padding_ms)
+    padding_ms = setting[1]
+    items = [_item(position, span, padding_ms, rule) for position, span in enumerate(speech)]
+    asked = view.asked._replace(silence_ms=rule.silent_frames * FRAME_MS, prefix_ms=padding_ms)
     turns = [turn for turn in view.recording.reference if turn.speech_ms]
     takings = take_turns(turns, items, asked, view.recording.audio_ms)
     header = view.recording.header
@@ -240,9 +242,9 @@ def _turns(number: int, heard: HeardSession, setting: Setting, speech: Sequence[
         yield told_turn((number, header.script_id, header.condition, *setting), taking, reason)
 
 
-def _item(position: int, span: Span, padding_ms: float, silence_ms: float) -> InputItem:
+def _item(position: int, span: Span, padding_ms: float, rule: EndpointRule) -> InputItem:
     start_ms = max(0.0, span.first * FRAME_MS - padding_ms)
-    end_ms = span.end * FRAME_MS + silence_ms if span.over else None
+    end_ms = rule.end_ms(span.end) if span.over else None
     return InputItem(f"item_{position:04d}", audio_start_ms=start_ms, audio_end_ms=end_ms)
 
 

@@ -169,8 +169,9 @@ class Hearing:
             for index, speech in enumerate(self._turns)
         ]
         found = list(self._spans(rule, references[-1].deadline_ms))
-        items = [self._item(number, span, detection) for number, span in enumerate(found)]
-        asked = Asked(True, detection.silence_duration_ms, detection.prefix_padding_ms, True, True, False, False)
+        silence_ms = rule.silent_frames * FRAME_MS
+        items = [self._item(number, span, detection, silence_ms) for number, span in enumerate(found)]
+        asked = Asked(True, silence_ms, detection.prefix_padding_ms, True, True, False, False)
         taken = take_turns(references, items, asked, len(self.probabilities) * float(FRAME_MS))
         return Heard(
             detection=detection,
@@ -195,7 +196,7 @@ class Hearing:
                 spans[-1] = Interval(spans[-1].start_ms, (change.edge_frame + 1) * float(FRAME_MS))
         return spans
 
-    def _item(self, number: int, span: Interval, detection: Detection) -> InputItem:
+    def _item(self, number: int, span: Interval, detection: Detection, silence_ms: int) -> InputItem:
         start_ms = span.start_ms - detection.prefix_padding_ms
         # A session's first sample is the first there is; later turns have audio before them.
         begins_session = self._is_fixed or self.turn == 0
@@ -203,7 +204,7 @@ class Hearing:
         return InputItem(
             item_id=f"item_{number}",
             audio_start_ms=max(0.0, start_ms) if begins_session else start_ms,
-            audio_end_ms=span.end_ms + detection.silence_duration_ms if ended else None,
+            audio_end_ms=span.end_ms + silence_ms if ended else None,
         )
 
 

@@ -17,12 +17,13 @@ AXIS = (200, 350, 500, 700)
 
 
 def swept(slope=1.0, noise=20.0, seed=0, cut=None, scripts=15, **more):
-    """Endpoint delays on a line; turns differ much more among themselves than the settings do."""
+    """Endpoint delays on a line over whole frames; turns differ much more among themselves than the settings do."""
     turns = turns_frame(AXIS, scripts=scripts, n_turns=3, seed=seed, cut=cut or (lambda *_: 0), **more)
     rng = np.random.default_rng(seed)
     hard = {key: rng.exponential(800) for key in turns.groupby(["script", "turn"]).groups}
     own = [hard[key] for key in zip(turns["script"], turns["turn"], strict=True)]
-    delay = slope * turns["silence_duration_ms"].astype(float) + own + rng.normal(0, noise, len(turns))
+    frames = np.ceil(turns["silence_duration_ms"].astype(float) / 32)
+    delay = slope * 32 * frames + own + rng.normal(0, noise, len(turns))
     turns["endpoint_delay_ms"] = pd.array(
         np.where(turns["cut"] | (turns["outcome"] == "missed"), np.nan, delay), dtype="Float64"
     )
@@ -139,8 +140,9 @@ def test_the_mocked_server_moves_by_exactly_the_silence(tmp_path):
 def test_the_plot_shows_changes_from_the_first_value_and_the_expected_line():
     info = dose_info(swept())
     assert [point.place for point in info.points] == list(AXIS) and info.points[0].change == 0.0
-    assert info.points[-1].low < 500 < info.points[-1].high and info.expected == 1.0
+    assert info.points[-1].low < 480 < info.points[-1].high and info.expected == 1.0  # 22 frames after 7
     axes = draw_dose(info, new_axes(5, 4))
+    assert axes.lines[-1].get_ydata().tolist() == [0.0, 128.0, 288.0, 480.0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["200", "350", "500", "700"]
     with pytest.raises(RealtimeLabError, match="there are silence_duration_ms on endpoint_delay_ms"):
         dose_info(swept(), setting="threshold")

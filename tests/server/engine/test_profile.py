@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from realtime_lab.errors import ProfileError
 from realtime_lab.server import PROFILES, Calibration, LogNormal, Profile
 from realtime_lab.server.engine.profile import find_profile
+from realtime_lab.server.engine.settings import Settings
 from realtime_lab.session import calibrated_against, mocked
 
 CALIBRATION = Calibration("host.example", "2026-05-01", 12, 9.5, ("create", "event_ms"), (), ("hysteresis",))
@@ -35,6 +36,32 @@ def test_a_target_names_its_profile_and_what_it_was_calibrated_against():
     assert mocked(FITTED).name == "mocked:fitted (calibrated 2026-05-01 against host.example)"
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    ("model", "silence_ms", "voice"),
+    [
+        ("gpt-realtime", 200, "alloy"),
+        ("gpt-realtime-2", 500, "marin"),
+        ("gpt-realtime-2.1", 500, "marin"),
+        ("gpt-realtime-2.1-mini", 500, "marin"),
+        ("another", 500, "marin"),
+    ],
+)
+def test_a_session_starts_as_its_model_was_seen_to_or_as_documented(profile, model, silence_ms, voice):
+    """By model with `openai` and `azure`; with the others as the profile says, whatever the model."""
+    seen = profile in ("openai", "azure")
+    given = Settings(PROFILES[profile], model)
+    fixed_ms = 200 if profile == "observed" else 500
+    assert given.turn_detection().rule.silence_duration_ms == (silence_ms if seen else fixed_ms)
+    assert given.effective["audio"]["output"]["voice"] == (voice if seen else "marin")
+    assert bool(given.effective["instructions"]) == (seen and model == "gpt-realtime")
+    off, on = (
+        {"type": "realtime", "audio": {"input": {"turn_detection": way}}} for way in (None, {"type": "server_vad"})
+    )
+    assert given.update(off) is None and given.update(on) is None
+    assert given.turn_detection().rule.silence_duration_ms == (silence_ms if seen else fixed_ms)
+
+
 def test_the_statement_says_what_when_against_whom_and_what_is_still_a_prior():
     assert CALIBRATION.statement == (
         "calibrated on 2026-05-01 against host.example (12 sessions, 9.5 minutes of audio): create, event_ms; "
@@ -52,6 +79,8 @@ def test_the_statement_says_what_when_against_whom_and_what_is_still_a_prior():
         ("event_ms", -1.0),
         ("onset_late_ms", 50.0),
         ("offset_late_ms", 2000.0),
+        ("onset_late_ms", -32),
+        ("offset_late_ms", -64),
         ("create", LogNormal(0.0, 0.1)),
         ("create", LogNormal(10.0, float("inf"))),
         ("audio_delta_ms", 0),

@@ -1,11 +1,14 @@
 """The endpointing rule: its scalar form and its form over stretches give the same transitions."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime_lab.analysis.rows.asked import what_was_asked
 from realtime_lab.server.hearing.endpointing import Endpointer, EndpointRule, Track, Transition
 
 probabilities = st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.34, 0.35, 0.36, 0.5, 0.51, 0.7, 1.0]), max_size=80)
@@ -14,7 +17,7 @@ rules = st.builds(
     st.sampled_from([0.05, 0.3, 0.5, 0.7]),
     st.sampled_from([0, 32, 33, 64, 100, 200]),
     onset_late_frames=st.integers(0, 3),
-    offset_late_frames=st.integers(0, 3),
+    offset_late_frames=st.integers(-1, 3),
 )
 
 
@@ -86,6 +89,36 @@ def test_speech_stops_at_the_first_frame_whose_silent_run_is_long_enough():
     rule = EndpointRule(0.5, 64)
     frames = [0.4, 0.6, 0.4, 0.1, 0.4, 0.1, 0.1, 0.1]
     assert stepped(rule, frames) == [Transition("started", 1, 1), Transition("stopped", 6, 4)]
+
+
+@given(rules, probabilities)
+def test_the_endpoint_is_the_end_of_the_frame_that_decided_it(rule, frames):
+    """So it lies whole frames after the last speech frame; a server that ends speech sooner reports it one sooner."""
+    sooner = min(0, rule.offset_late_frames)
+    for transition in stepped(rule, [*frames, *[0.0] * 12]):
+        if transition.kind == "stopped":
+            assert rule.end_ms(transition.edge_frame + 1) == 32 * (transition.frame + 1 + sooner)
+
+
+@pytest.mark.parametrize(
+    ("silence_ms", "inside_ms"), [(0, 32), (32, 32), (33, 64), (200, 224), (300, 320), (500, 512), (512, 512)]
+)
+def test_the_silence_inside_an_endpoint_is_whole_frames(silence_ms, inside_ms):
+    """200 and 500 as in recorded sessions of OpenAI, Azure OpenAI and Azure Voice Live."""
+    assert EndpointRule(0.5, silence_ms).end_ms(126) == 4032 + inside_ms
+    recorded = SimpleNamespace(header=header_of({"type": "server_vad", "silence_duration_ms": silence_ms}), events=())
+    assert what_was_asked(recorded).silence_ms == inside_ms
+
+
+def header_of(detection):
+    return SimpleNamespace(effective=None, requested={"audio": {"input": {"turn_detection": detection}}})
+
+
+def test_who_ends_speech_a_frame_sooner_decides_at_the_same_frame():
+    frames = [0.0, 0.6, 0.6, 0.0, 0.0, 0.0]
+    plain, sooner = EndpointRule(0.5, 64), EndpointRule(0.5, 64, offset_late_frames=-1)
+    assert stepped(sooner, frames) == stepped(plain, frames) == [("started", 1, 1), ("stopped", 4, 2)]
+    assert (plain.end_ms(3), sooner.end_ms(3)) == (160, 128)
 
 
 def test_the_keep_threshold_has_a_floor():

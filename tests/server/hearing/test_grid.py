@@ -14,7 +14,7 @@ clips = st.lists(
     st.lists(st.sampled_from([0.0, 0.2, 0.34, 0.35, 0.36, 0.5, 0.51, 0.7, 1.0]), max_size=60), min_size=1, max_size=4
 )
 thresholds = st.lists(st.sampled_from([0.05, 0.3, 0.5, 0.7]), min_size=1, max_size=3, unique=True)
-lateness = st.tuples(st.integers(0, 2), st.integers(0, 2))
+lateness = st.tuples(st.integers(0, 2), st.integers(-1, 2))
 
 
 def one_by_one(track, silent, n_frames):

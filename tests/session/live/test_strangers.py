@@ -48,6 +48,9 @@ class RawServer:
                 while b"\r\n\r\n" not in connection.recv(65536):
                     pass
                 self._act(connection)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):  # else the unread rest of the request would reset the connection
+                    pass
             except OSError:
                 pass  # the client has gone, as it should
 

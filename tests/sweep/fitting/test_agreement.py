@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def conversation(clip):
 
 def interrupted(clip):
     """The caller speaks again while the answer is given."""
-    service = LoggedService(PROFILES["documented"].__class__(name="slow", response_s=LogNormal(60, 0)))
+    service = LoggedService(replace(PROFILES["openai"], name="slow", response_s=LogNormal(60, 0)))
     service.update(**HEARING).say(clip).wait(1_500).say(clip).wait(3_000)
     item = service.last("response.output_item.added")["item"]["id"]
     service.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=200)
@@ -84,7 +85,7 @@ def by_client(clip):
 
 def typed(clip):
     """Text in, text out; one answer is limited, one cancelled, one refused."""
-    service = LoggedService(PROFILES["documented"].__class__(name="long", text_tokens=LogNormal(200, 0)))
+    service = LoggedService(replace(PROFILES["openai"], name="long", text_tokens=LogNormal(200, 0)))
     service.update(output_modalities=["text"])
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Say something."}]}
     service.send("conversation.item.create", item=item)
@@ -95,7 +96,7 @@ def typed(clip):
 
 def tool_round(clip):
     """The model calls, hears the output, and answers."""
-    service = LoggedService(PROFILES["documented"].__class__(name="caller", tool_call_rate=1.0))
+    service = LoggedService(replace(PROFILES["openai"], name="caller", tool_call_rate=1.0))
     service.update(output_modalities=["text"], tools=[TOOL])
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Is it wet?"}]}
     service.send("conversation.item.create", item=item).send("response.create").wait(20_000)
@@ -277,7 +278,7 @@ PLANTED = {
         put(("response", "usage", "input_token_details", "cached_tokens"), 7),
         {("token", "cached of response 1"), ("token", "cached of response 1 in blocks of 64")},
     ),
-    "two events swapped": (DONE, swap, {("order", "response.content_part.done (audio)")}),
+    "two events swapped": (DONE, swap, {("order", "conversation.item.done (assistant)")}),
     "an event left out": (
         DONE,
         drop,
@@ -291,8 +292,8 @@ PLANTED = {
     ),
     "a field left out": (
         DONE,
-        lambda lines, place, event: event["item"].pop("object"),
-        {("field", f"item.object of {DONE} (message)")},
+        lambda lines, place, event: event["item"].pop("status"),
+        {("field", f"item.status of {DONE} (message)")},
     ),
     "null in place of text": (
         DONE,
@@ -306,7 +307,7 @@ PLANTED = {
     ),
     "a default": (
         "session.created",
-        put(("session", "audio", "output", "voice"), "alloy"),
+        put(("session", "audio", "output", "voice"), "marin"),
         {("setting", "session.created: audio.output.voice"), ("setting", "session.updated: audio.output.voice")},
     ),
     "a setting that the service made of it": (
@@ -388,7 +389,7 @@ def test_the_older_dialect_is_read_as_todays(tmp_path, voice_lines):
     ("created_after_ms", "verdict"), [(30.0, "agrees"), (100.0, "differs")], ids=["usual", "unheard of"]
 )
 def test_a_recorded_delay_agrees_where_it_is_among_the_middle_95_percent(tmp_path, created_after_ms, verdict):
-    profile = PROFILES["documented"].__class__(name="sure", create=LogNormal(30.0, 0.1), event_ms=0.0)
+    profile = replace(PROFILES["openai"], name="sure", create=LogNormal(30.0, 0.1), event_ms=0.0)
     service = LoggedService().update(output_modalities=["text"]).send("response.create").wait(9_000)
     asked = next(k for k, line in enumerate(service.lines) if line["event"]["type"] == "response.create")
     for line in service.lines[asked + 1 :]:
@@ -404,7 +405,7 @@ def test_a_found_agreement_prints_saves_and_shows_itself(tmp_path, voice_lines):
     found = rl.agree([path, path])
     assert len(found.sessions) == 2 and repr(found).startswith("<Agreement of 2 sessions: 2 differs")
     told = str(found).splitlines()
-    assert told[0].startswith("mocked: profile documented (")
+    assert told[0].startswith("mocked: profile openai (")
     assert told[2].startswith("log.jsonl: 1 differ, ") and told[4].split()[:2] == ["differs", "setting"]
     assert "\x1b" not in str(found) + found._repr_html_() and "<b>" not in found._repr_html_()
     frame = found.to_frame()

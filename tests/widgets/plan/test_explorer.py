@@ -30,7 +30,7 @@ def move(panel, **values):
 
 
 def test_the_first_picture_is_there_before_anything_is_touched(panel):
-    assert "500" in panel.figures.value and "<svg" in panel.picture.value
+    assert "512" in panel.figures.value and "<svg" in panel.picture.value
 
 
 def test_a_move_changes_figures_picture_and_config(panel):

@@ -43,7 +43,7 @@ def same_as_session(heard, row):
 
 def test_a_plain_turn_is_taken_after_the_silence():
     _, heard = tones(ONE_TURN)
-    assert heard.endpoint_delay_ms == 500.0
+    assert heard.endpoint_delay_ms == 512.0  # 500 ms take 16 frames
     assert heard.onset_clip_ms == 0.0
     assert (heard.taking.n_cut_holds, heard.taking.n_holds) == (0, 0)
 
@@ -54,7 +54,7 @@ def test_a_hold_is_cut_when_the_silence_fits_into_it():
     assert (heard.taking.n_cut_holds, heard.taking.n_holds) == (1, 1)
     assert heard.endpoint_delay_ms is None
     _, heard = tones(HELD_TURN, silence_ms=481)
-    assert heard.cuts_ms == () and heard.endpoint_delay_ms == 481.0
+    assert heard.cuts_ms == () and heard.endpoint_delay_ms == 512.0
 
 
 def test_a_turn_whose_silence_never_ends_before_the_deadline_is_missed():

@@ -7,12 +7,13 @@ UnknownEvent that keeps the bytes. Only what is no JSON object with a `type` at 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from realtime_lab.errors import ProtocolError
-from realtime_lab.protocol.events import AnyEvent, ClientEvent, Event, ServerEvent, UnknownEvent
+from realtime_lab.protocol.events import AnyEvent, AudioDelta, ClientEvent, Event, ServerEvent, UnknownEvent
 
 MAX_FRAME_BYTES = 22 * 1024 * 1024
 """15 MiB of audio in base64, with room for the rest of the frame: the service's own limit."""
@@ -34,6 +35,10 @@ _client = msgspec.json.Decoder(ClientEvent)
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+"""What a whole number beyond 64 bits begins with, and little else does."""
 
 
 class _Head(msgspec.Struct):
@@ -58,7 +63,8 @@ def decode_server(frame: bytes | str) -> AnyEvent:
 
     Returns:
         The event; UnknownEvent when its type is not known, or its fields cannot be read with patience. Event types
-        of the older wire shape are read as today's.
+        of the older wire shape are read as today's. Whole numbers beyond 64 bits, which no column can hold, are
+        taken for left out; in a session they are floats.
 
     Raises:
         ProtocolError: If the frame is no JSON object with a string `type`, or larger than the protocol allows.
@@ -76,9 +82,13 @@ def _decode(frame: bytes | str, decoder: msgspec.json.Decoder[Event], *, patient
     if len(raw) > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame of {len(raw):,} bytes is over the protocol's {MAX_FRAME_BYTES:,}")
     try:
-        return decoder.decode(raw)
+        event = decoder.decode(raw)
     except _UNREADABLE as error:
         return _salvage(raw, str(error), patient=patient)
+    # Audio is not looked through for digits: it is most of what comes, and none of its numbers becomes a cell.
+    if patient and not isinstance(event, AudioDelta) and _LONG_NUMBER.search(raw):
+        return _salvage(raw, "a whole number beyond 64 bits", patient=True)
+    return event
 
 
 def _salvage(raw: bytes, problem: str, *, patient: bool) -> AnyEvent:
@@ -90,7 +100,8 @@ def _salvage(raw: bytes, problem: str, *, patient: bool) -> AnyEvent:
     if patient and known:
         try:
             event: AnyEvent = _patient.decode(msgspec.json.encode(_mended(msgspec.json.decode(raw))))
-            return event
+            if not _holds_too_large(msgspec.to_builtins(event)):  # as digits in a text, which patience reads too
+                return event
         except _UNREADABLE as error:
             problem = str(error)
     return UnknownEvent(type=kind, raw=raw, problem=problem if known else "")
@@ -101,14 +112,47 @@ def _mended(fields: dict[str, Any]) -> dict[str, Any]:
     fields = {**fields, "type": FLAT_NAMES.get(fields["type"], fields["type"])}
     if fields["type"] == "error" and not isinstance(fields.get("error"), dict):
         fields["error"] = {"message": fields.get("error") or fields.get("message"), "code": fields.get("code")}
-    session = {} if fields.get("session") is None else {"session": fields.pop("session")}
+    session = {} if fields.get("session") is None else {"session": within_64_bits(fields.pop("session"))}
     return {**_without_nulls(fields), **session}
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+        return {name: _without_nulls(inner) for name, inner in value.items() if not _is_missing(inner)}
+    return [_without_nulls(inner) for inner in value if not _is_too_large(inner)] if isinstance(value, list) else value
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or _is_too_large(value)
+
+
+def _is_too_large(value: object) -> bool:
+    return isinstance(value, int | float) and not _LEAST <= value <= _MOST
+
+
+def _holds_too_large(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(name != "session" and _holds_too_large(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(map(_holds_too_large, value))
+    return _is_too_large(value)
+
+
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+def within_64_bits(value: Any) -> Any:
+    """A JSON value with the whole numbers in it that no column can hold made floats, or text where those end too."""
+    if isinstance(value, dict):
+        return {name: within_64_bits(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [within_64_bits(inner) for inner in value]
+    if not isinstance(value, int) or _LEAST <= value <= _MOST:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return f"a whole number of {value.bit_length():,} bits"
 
 
 def event_to_builtins(event: AnyEvent) -> dict[str, object]:

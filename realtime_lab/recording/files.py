@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,55 @@ from realtime_lab.recording.events import (
 )
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
-"""A recording holds no audio; anything larger than this is not one."""
+"""A recording holds no audio; anything larger than this is not one. Nothing larger is written either."""
+_SHORTER = (64 * 1024, 4 * 1024, 512)
+"""Bytes of a line that are kept of an event, tried in turn where a recording would be too long."""
 
 
 def recording_to_bytes(recording: Recording) -> bytes:
-    """The recording as JSON Lines, UTF-8."""
+    """The recording as JSON Lines, UTF-8, of at most `MAX_RECORDING_BYTES`.
+
+    Where it would be longer, what unknown events held is left out, then what the longest of the others held, in whose
+    place stands how much it was; then the last events.
+    """
     lines: list[Any] = [{"header": recording.header, "audio_ms": recording.audio_ms}]
     lines += [{"reference": turn} for turn in recording.reference]
     lines += [{"append": run} for run in recording.appends]
-    lines += [_event_line(entry) for entry in recording.events]
-    return b"\n".join(map(msgspec.json.encode, lines)) + b"\n"
+    head = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    told = [_event_line(entry) for entry in recording.events]
+    most = MAX_RECORDING_BYTES - len(head)
+    for longest in (0, *_SHORTER):
+        if sum(map(len, told)) <= most:
+            break
+        told = [_shortened(entry, line, longest) for entry, line in zip(recording.events, told, strict=True)]
+    return head + b"".join(_first(told, most))
 
 
-def _event_line(entry: RecordedEvent) -> dict[str, Any]:
+def _event_line(entry: RecordedEvent) -> bytes:
     event = event_to_builtins(entry.event) if isinstance(entry.event, UnknownEvent) else entry.event
-    return {"t_ms": entry.t_ms, "from": entry.direction, "event": event}
+    return msgspec.json.encode({"t_ms": entry.t_ms, "from": entry.direction, "event": event}) + b"\n"
+
+
+def _shortened(entry: RecordedEvent, line: bytes, longest: int) -> bytes:
+    """The line, or one that only says what is left out; `longest` 0 shortens unknown events alone."""
+    known = not isinstance(entry.event, UnknownEvent)
+    if len(line) <= longest or (known and not longest):
+        return line
+    kind = entry.event.type if isinstance(entry.event, UnknownEvent) else entry.event.__struct_config__.tag
+    return _left_out(entry, str(kind)[:200], f"{len(line):,} bytes are left out")
+
+
+def _left_out(entry: RecordedEvent, kind: str, what: str) -> bytes:
+    return _event_line(RecordedEvent(entry.t_ms, entry.direction, UnknownEvent(type=kind, raw=b"", problem=what)))
+
+
+def _first(lines: list[bytes], most: int) -> Iterator[bytes]:
+    """As many of the lines as there is room for."""
+    for line in lines:
+        most -= len(line)
+        if most < 0:
+            return
+        yield line
 
 
 def recording_from_bytes(data: bytes, name: str = "recording") -> Recording:

@@ -2,6 +2,7 @@
 
 import gzip
 
+import msgspec
 import pytest
 
 from realtime_lab.audio.pcm import Interval
@@ -94,8 +95,8 @@ def test_values_that_no_session_can_have_are_named_by_their_line(before, after):
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
 def test_a_file_larger_than_a_recording_can_be_is_read_no_further(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("realtime_lab.recording.files.MAX_RECORDING_BYTES", 1_000)
     path = save_recording(recording(), tmp_path / name)
+    monkeypatch.setattr("realtime_lab.recording.files.MAX_RECORDING_BYTES", 1_000)
     with pytest.raises(RecordingError, match="holds more than 1,000 bytes; this is not a recording"):
         load_recording(path)
 
@@ -118,3 +119,25 @@ def test_a_frame_is_sent_at_its_last_sample_or_when_the_log_says(audio_ms, sent_
 def test_audio_that_was_never_sent_has_no_time():
     assert recording().sent_at(1040.5) is None
     assert recording(has_send_clock=False).sent_at(100.0) is None
+
+
+def _long(*events):
+    entries = [RecordedEvent(float(place), "server", event) for place, event in enumerate(events)]
+    return msgspec.structs.replace(recording(), events=tuple(entries))
+
+
+@pytest.mark.parametrize("most", [600, 1_500, 4_000, 12_500])
+def test_a_recording_that_would_be_too_long_is_shortened_and_read_back(monkeypatch, most):
+    """Unknown events lose what they held first, then the longest of the others, then the last ones go."""
+    events = [ev.UnknownEvent(type="x", raw=b"a" * 4_000), ev.SessionUpdated(session={"instructions": "b" * 9_000})]
+    whole = _long(*events, *[ev.AudioDone(response_id="r", item_id="i", output_index=0, content_index=0)] * 20)
+    head = len(recording_to_bytes(_long()))
+    monkeypatch.setattr("realtime_lab.recording.files.MAX_RECORDING_BYTES", head + most)
+    data = recording_to_bytes(whole)
+    assert len(data) <= head + most
+    back = recording_from_bytes(data, "r.jsonl")
+    assert back.events[0].event == ev.UnknownEvent(type="x", raw=b"", problem="4,072 bytes are left out")
+    session = back.events[1].event
+    assert session == events[1] if most == 12_500 else session.problem.endswith(" bytes are left out")
+    assert len(back.events) == 22 or most < 3_000
+    assert back.reference == whole.reference and back.header == whole.header

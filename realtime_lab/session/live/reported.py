@@ -101,6 +101,8 @@ def effective_session(reported: dict[str, Any], requested: dict[str, Any]) -> di
     if "turn_detection" not in sides["input"]:
         default = {"type": "server_vad"}
         sides["input"]["turn_detection"] = (asked.get("input") or {}).get("turn_detection", default)
+    elif sides["input"]["turn_detection"] is not None:
+        sides["input"]["turn_detection"] = _object(sides["input"], "turn_detection")
     return {**said, "audio": sides}
 
 

@@ -27,6 +27,7 @@ from realtime_lab.recording.events import RecordedEvent
 from realtime_lab.session.caller import Caller, Placement
 from realtime_lab.session.client_turns import BY_SCRIPT, ClientTurns
 from realtime_lab.session.live.audio import OutputAudio, light_ref
+from realtime_lab.session.live.event_log import EventLog
 from realtime_lab.session.live.faults import LiveFault, SilenceWatch, error_fault, greeting_fault, response_fault
 from realtime_lab.session.live.pacing import Microphone, Pace
 from realtime_lab.session.live.reported import Names, believed_session, effective_session, with_formats
@@ -37,7 +38,8 @@ GREETING_TIMEOUT_S = 10.0
 """How long session.created and session.updated are waited for."""
 FIRST_WORD_S = 2.0
 """How long session.created is waited for before the client speaks: some servers wait for the client."""
-MAX_RECEIVED_BYTES = 512 * 1024 * 1024
+MAX_RECEIVED_BYTES = 256 * 1024 * 1024
+"""An hour of speech without a pause, in base64. Audio is kept as it came until the session ends."""
 MAX_RAW_BYTES = 1_048_576
 """A frame that cannot be read is kept up to this length."""
 MAX_SESSION_MS = 3_600_000.0
@@ -78,7 +80,7 @@ class LiveConnection:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._loop = asyncio.get_running_loop()
-        self._log: list[tuple[float, str, ev.AnyEvent]] = []
+        self._log = EventLog()
         self._created: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._updated: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -137,10 +139,7 @@ class LiveConnection:
 
     def events(self) -> list[RecordedEvent]:
         """The log in wall ms of the session; audio is still inline."""
-        return [
-            RecordedEvent(round((at_s - self._zero_s) * 1000.0, 3), direction, event)  # type: ignore[arg-type]
-            for at_s, direction, event in self._log
-        ]
+        return self._log.events(self._zero_s)
 
     # --- the handshake ------------------------------------------------------------------------------------------
 
@@ -249,7 +248,7 @@ class LiveConnection:
         assert self._wire is not None
         if self._call.dialect == "flat" and isinstance(event, ev.ResponseCreate) and event.response is not UNSET:
             event = ev.ResponseCreate(response=_in_older_words(event.response))
-        self._log.append((at_s, "client", event))
+        self._log.add(at_s, "client", event)
         if self.caller is not None:
             self._watch.on_sent(event, (at_s - self._zero_s) * 1000.0)
         self._wire.send(encode(event))
@@ -269,8 +268,12 @@ class LiveConnection:
         if isinstance(event, ev.UnknownEvent) and len(event.raw) > MAX_RAW_BYTES:
             event = ev.UnknownEvent(type=event.type[:200], raw=event.raw[:MAX_RAW_BYTES], problem=event.problem)
         event = self._names.completed(event)
-        if self.caller is None:
-            self._log.append((at_s, "server", event))
+        if self.caller is not None:
+            self._catch_up((at_s - self._zero_s) * 1000.0)
+        self._log.add(at_s, "server", event, len(message))
+        if self._log.overflow is not None:
+            self._end(LiveFault("too_much_data", self._log.overflow))
+        elif self.caller is None:
             self._on_greeting(event, at_s)
         else:
             self._on_event(event, at_s)
@@ -288,9 +291,7 @@ class LiveConnection:
     def _on_event(self, event: ev.AnyEvent, at_s: float) -> None:
         assert self.caller is not None
         t_ms = (at_s - self._zero_s) * 1000.0
-        self._catch_up(t_ms)
         self._last_ms = max(self._last_ms, t_ms)
-        self._log.append((at_s, "server", event))
         self._watch.on_event(event, t_ms)
         fault = self._fault_in(event)
         if fault is not None:

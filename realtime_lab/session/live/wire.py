@@ -28,6 +28,8 @@ PING_EVERY_S = 2.0
 PING_TIMEOUT_S = 2.0
 CLOSE_TIMEOUT_S = 2.0
 CONNECT_TIMEOUT_S = 10.0
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""Two minutes of audio: a server that takes none for so long is gone, or asks for more pongs than it reads."""
 _STOPPED_S = 1.0
 """A timer this late says that this process stood still, so that silence proves nothing."""
 
@@ -65,7 +67,7 @@ class Wire(asyncio.Protocol):
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
-        self._parts: list[bytes] = []
+        self._message = bytearray()
         self._heard_s = 0.0
         self._beat: asyncio.TimerHandle | None = None
         self._closing = False
@@ -149,10 +151,9 @@ class Wire(asyncio.Protocol):
             if isinstance(event, Response):
                 self._on_response(event)
             elif isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                self._parts.append(bytes(event.data))
+                self._message += event.data
                 if event.fin:
-                    message = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                    self._parts = []
+                    message, self._message = bytes(self._message), bytearray()
                     self._on_message(message, at_s)
         if self._ws.handshake_exc is not None and not self.opened.done():
             if not self._heard_s:
@@ -179,6 +180,10 @@ class Wire(asyncio.Protocol):
                 transport.write(data)
             elif transport.can_write_eof():
                 transport.write_eof()
+        if transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            self._fail(LiveFault("too_much_data", f"more than {MAX_WAITING_BYTES:,} bytes wait for the server to read"))
+            transport.abort()
+            return
         if self._ws.close_expected() and not self._closing and self._ws.close_rcvd is None:
             transport.close()  # this side failed the connection
 

@@ -24,6 +24,7 @@ from realtime_lab.analysis.rows.frames import DTYPES, frame_of_arrow
 from realtime_lab.config import FIELDS, SessionConfig
 from realtime_lab.config.frozen_json import canonical_text
 from realtime_lab.errors import ConfigError
+from realtime_lab.protocol.codec import within_64_bits
 from realtime_lab.sweep.plans.costs import Billing, asked_models, billing_of, load_prices, responses_usd, trials_usd
 from realtime_lab.sweep.plans.records import plain_value
 from realtime_lab.sweep.store.content import axis_dtype
@@ -53,7 +54,8 @@ def typed(value: Any, dtype: str) -> Any:
     if value is None:
         return None
     if dtype == "str":
-        return value if isinstance(value, str) else canonical_text(plain_value(value))
+        text = value if isinstance(value, str) else canonical_text(plain_value(value))
+        return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, no column does
     if dtype == "bool" and isinstance(value, bool):
         return value
     if dtype in ("int", "float") and not isinstance(value, bool):
@@ -168,7 +170,8 @@ def _effective_columns(
     at = pa.array([None if key is None else place.get(key) for key in hashes], pa.int64())
     columns = []
     for field in FIELDS:
-        values = [known[key].get(field.path) for key in named]
+        # Studies of earlier versions hold whole numbers as the server sent them.
+        values = [within_64_bits(known[key].get(field.path)) for key in named]
         if any(field.path in known[key] for key in named):
             dtype = axis_dtype(field.path, values)
             cells = pa.array([typed(value, dtype) for value in values], _ARROW[dtype])

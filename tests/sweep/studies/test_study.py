@@ -234,6 +234,15 @@ def test_effective_values_that_make_no_sense_are_left_out(copy):
     assert len(copy.trials_df()) == 32
 
 
+@pytest.mark.parametrize("value", ["1" + "0" * 30, "1" + "0" * 400, "1e400", "[1, 2]", '{"a": 1}', '"\\ud800"', "true"])
+@pytest.mark.parametrize("field", ["max_output_tokens", "turn_detection", "audio", "model", "temperature"])
+def test_one_strange_effective_value_takes_no_trial_with_it(copy, field, value):
+    """A study of an earlier version holds what the server said, of whatever size and type."""
+    change(copy, f"UPDATE blobs SET data = '{{\"{field}\": {value}}}'")
+    assert len(copy.trials_df()) == 32
+    assert len(copy.turns_df()) > 0 and len(copy.summary()) > 0
+
+
 def test_shipped_scripts_are_found_wherever_the_package_is(tmp_path):
     plan = SweepPlan(BASE, {"threshold": [0.5]}, "orders")
     filled(tmp_path / "s.sqlite", [], plan)

@@ -18,6 +18,7 @@ from realtime_lab.config import (
     treatment,
     treatment_reason,
 )
+from realtime_lab.config.parts.audio import TURN_DETECTIONS
 from realtime_lab.config.treatments import TREATED
 from realtime_lab.errors import ConfigError
 
@@ -115,7 +116,7 @@ def test_a_panel_finds_all_it_needs_of_a_field():
     assert silence.applies_to == ("server_vad",)
     assert silence.usual == (100.0, 2000.0)
     assert field_info("create_response").applies_to == ("server_vad", "semantic_vad")
-    assert field_info("turn_detection.type").choices == ("server_vad", "semantic_vad")
+    assert field_info("turn_detection.type").choices == tuple(kind().type for kind in TURN_DETECTIONS)
     assert field_info("eagerness").choices == ("low", "medium", "high", "auto")
     assert field_info("idle_timeout_ms").nullable
     assert not field_info("create_response").nullable

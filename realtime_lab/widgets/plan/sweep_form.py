@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from realtime_lab.audio import Condition, Script, load_scripts, script_sets
-from realtime_lab.audio.conditions import CONDITION_KINDS, ConditionKind
+from realtime_lab.audio.conditions import CONDITION_KINDS, NOISES, ConditionKind
 from realtime_lab.config import FIELDS, FieldInfo, SessionConfig, field_info, short_path
 from realtime_lab.errors import ConfigError, PlanError, Problem, ScriptError
 from realtime_lab.server.plugged import Plugged, plugged
@@ -312,7 +312,7 @@ def _condition(item: str) -> Condition:
     match = _CONDITION.fullmatch(item)
     kinds = ", ".join(CONDITION_KINDS)
     if match is None or match[1].lower() not in CONDITION_KINDS:
-        hint = "white, pink and babble with a level in dB, such as babble 3"
+        hint = f"{', '.join(NOISES)} with a level in dB, such as babble 3"
         raise ConfigError([Problem("conditions", item, kinds, hint)])
     return Condition(cast(ConditionKind, match[1].lower()), None if match[2] is None else float(match[2]))
 

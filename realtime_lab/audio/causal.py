@@ -80,8 +80,10 @@ def _lowpass(up: int, down: int) -> NDArray[np.float64]:
 def _minimum_phase(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     """The causal kernel of the same length and spectrum without delay, by folding the cepstrum (Smith, SASP, ch. 4)."""
     size = 16 * 2 ** math.ceil(math.log2(len(kernel)))
+    # Sixteen times the length: the cepstrum of a kernel with deep stops is long, and wraps round otherwise.
     spectrum = np.abs(np.fft.rfft(kernel, size))
     cepstrum = np.fft.irfft(np.log(np.maximum(spectrum, 1e-6 * spectrum.max())), size)
+    # The anticausal half of the cepstrum folded onto the causal one: same magnitude, least delay.
     cepstrum[1 : size // 2] *= 2.0
     cepstrum[size // 2 + 1 :] = 0.0
     folded: NDArray[np.float64] = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), size)

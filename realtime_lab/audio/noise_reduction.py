@@ -53,6 +53,7 @@ class FrameGate:
     def __init__(self, kind: str, rate_hz: int = 24_000) -> None:
         chosen = NOISE_REDUCTIONS[kind]
         self._hop = rate_hz * _HOP_MS // 1000
+        # Sine windows before and after, overlapped by half: their squares add up to 1 (Princen and Bradley 1986).
         self._window = np.sin(np.pi * (np.arange(2 * self._hop) + 0.5) / (2 * self._hop))
         self._pass_power = 10 ** (chosen.margin_db / 10)
         self._least_gain = 10 ** (-chosen.depth_db / 20)
@@ -93,6 +94,7 @@ class FrameGate:
 
     def _gains(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
         level = power if self._level is None else _SMOOTHING * self._level + (1 - _SMOOTHING) * power
+        # The 1.0 lets a floor of digital silence rise at all.
         floor = level if self._floor is None else np.minimum(level, np.maximum(self._floor, 1.0) * self._rise)
         self._level, self._floor = level, floor
         wanted = np.clip(np.sqrt(level / (floor * self._pass_power + 1.0)), self._least_gain, 1.0)

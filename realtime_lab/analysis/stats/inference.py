@@ -61,6 +61,7 @@ def _adjusted(p_values: ArrayLike, *, step_down: bool) -> NDArray[np.float64]:
     ranked, count = given[known][order], int(known.sum())
     rank = np.arange(1, count + 1)
     if step_down:
+        # Adjusted p-values keep the order of the raw ones: a later one is never the smaller.
         adjusted = np.maximum.accumulate(ranked * (count - rank + 1))
     else:
         adjusted = np.minimum.accumulate((ranked * count / rank)[::-1])[::-1]
@@ -115,6 +116,7 @@ def confidence_set(estimates: Floats, drawn: Floats, blocks: int, alpha: float =
     p_values = np.ones(len(estimates))
     alive = np.arange(len(estimates))
     leader = int(np.argmin(estimates))
+    # Centred, the resamples are draws under the hypothesis that all settings are equal.
     moved = (drawn - estimates) * _spread(blocks)
     behind = _in_errors(estimates - estimates[leader], (moved - moved[:, [leader]]).std(axis=0))
     # Standard errors from few blocks are rough: Student's t, as the normal deviate that is as rare.
@@ -122,7 +124,9 @@ def confidence_set(estimates: Floats, drawn: Floats, blocks: int, alpha: float =
     while len(alive) > 1:
         widest = np.sort(_widest(moved[:, alive]))
         reached = len(widest) - np.searchsorted(widest, behind[alive], side="left")
+        # The observed one counts as a draw: 0 would claim more than resamples can (Davison and Hinkley, ch. 4.2).
         p_values[alive] = (1.0 + reached) / (1.0 + len(widest))
+        # Step down: settings already told apart no longer widen the range that the rest is held against.
         kept = alive[(p_values[alive] > alpha) | (alive == leader)]
         if len(kept) == len(alive):
             break

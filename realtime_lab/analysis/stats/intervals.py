@@ -151,6 +151,7 @@ def order_statistic_ranks(n: int, q: float, confidence: float = CONFIDENCE) -> t
         if not 0.0 < number < 1.0:
             raise ValueError(f"{name} = {number!r}: allowed: a number strictly between 0 and 1")
     tail = (1.0 - confidence) / 2.0
+    # With no observation below (or above) q that often, even the extremes hold it too rarely.
     if n < 1 or q**n > tail or (1.0 - q) ** n > tail:
         return None
     # Both ranks lie within a few standard deviations of n q.
@@ -172,6 +173,7 @@ def quantile_interval(n: int, q: float, confidence: float = CONFIDENCE) -> Quant
     ranks = order_statistic_ranks(n, q, confidence)
     if ranks is None:
         return None
+    # Ranks are whole: the exact interval covers what it can, which in small samples is far more than asked.
     exact = _coverage(n, q, *ranks)
     if exact <= max(TOO_WIDE, confidence):
         return QuantileInterval(float(ranks[0]), float(ranks[1]), exact, interpolated=False)
@@ -245,6 +247,7 @@ def exact_interval(numerator: int, denominator: int, confidence: float = CONFIDE
     if not _checked(numerator, denominator):
         return None
     tail, missed = (1.0 - confidence) / 2.0, denominator - numerator
+    # Clopper and Pearson 1934: the bounds of a binomial's rate are quantiles of two beta distributions.
     low = float(special.betaincinv(numerator, missed + 1, tail)) if numerator else 0.0
     high = float(special.betaincinv(numerator + 1, missed, 1.0 - tail)) if missed else 1.0
     return RateInterval(low, high)

@@ -57,6 +57,7 @@ def kaplan_meier(times: ArrayLike, happened: ArrayLike) -> SurvivalCurve:
         raise ValueError("times hold NaN, or are not as many as what happened: leave missing values out")
     known, count = np.unique(time[event], return_counts=True)
     ordered = np.sort(time)
+    # Given up on at the very time of an event still counts as at risk then: the convention of Kaplan and Meier.
     at_risk = len(time) - np.searchsorted(ordered, known, side="left")
     survival: Floats = np.cumprod(1.0 - count / at_risk).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -89,6 +90,7 @@ def survival_quantile(curve: SurvivalCurve, q: float, confidence: float = CONFID
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.log(-np.log(curve.survival))
         reach = z * curve.log_error
+        # On the log(-log) scale both ends stay within 0 and 1 (Borgan and Liestol 1990).
         upper = np.exp(-np.exp(middle - reach))
         lower = np.exp(-np.exp(middle + reach))
     # Past the last observation survival is 0, and so are both ends.

@@ -145,6 +145,7 @@ class Endpointer:
 
     def wait_longer(self, silent_frames: int) -> None:
         """Take back the stop just found: the pause it was found in ends speech after `silent_frames` only."""
+        # The stop was found at its frame; only the pause behind this very last speech frame is given more time.
         self.speaking = True
         self._patience = (self._last_speech, silent_frames)
 
@@ -158,6 +159,7 @@ class Endpointer:
         probability = self._heard_late(probability)
         if not self.speaking:
             return self._start(frame) if probability >= self.rule.threshold else None
+        # Hysteresis: speech goes on at a lower probability than it began with, as in Silero's own iterator.
         if probability >= self.rule.keep_threshold:
             self._last_speech = frame
             return None
@@ -195,8 +197,10 @@ class Endpointer:
         return track.onsets[position] if position < len(track.onsets) and track.onsets[position] < stop else None
 
     def _scan_speech(self, track: Track, start: int, stop: int, base: int) -> int | None:
+        # Runs are by passage, frames by session: `base` is what lies between the two.
         run = bisect_right(track.run_ends, start)
         while True:
+            # A rule may have been made shorter while it was silent: then it fires now and not in the past.
             fires = max(self._last_speech - base + self._silent_frames(), start)
             resumes = max(track.run_starts[run], start) if run < len(track.run_starts) else stop
             if fires < resumes or resumes >= stop:

@@ -91,6 +91,7 @@ def run_live_together(requests: Sequence[LiveRequest]) -> list[Recording | Excep
     Returns:
         One recording per request, or the error for which it could not be begun.
     """
+    # Rendering and the detector would take the loop's time from sessions that are being held.
     prepared = [_prepared(request) for request in requests]
     calls = [one.call for one in prepared if isinstance(one, _Prepared)]
     ends = iter(background.run(hold_all(calls)))
@@ -185,6 +186,7 @@ async def _hold(call: Call, after_s: float) -> LiveEnd:
             return LiveEnd(connection, None, number, limited)
         except LiveFault as fault:
             limited = limited or fault.name == RATE_LIMITED
+            # Audio that was sent is billed: a second connection would pay for the same turn twice.
             if not fault.again or fault.fatal or connection.began or number == MAX_CONNECTIONS:
                 return LiveEnd(connection, fault, number, limited)
             await _pause(wait_s if fault.wait_s is None else fault.wait_s)

@@ -86,6 +86,7 @@ class Wire(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        # Stamped before anything is decoded: decoding would be counted as the service's time.
         at_s = time.monotonic()
         self._heard_s = at_s
         self._ws.receive_data(data)
@@ -211,6 +212,7 @@ class Wire(asyncio.Protocol):
         """The last ping has had its time: is the other side still there?"""
         if self._closing or self._ws.state is not State.OPEN:
             return
+        # Any byte proves the other side alive, not only the pong: it may queue behind seconds of audio.
         silent = self._heard_s < self._ping_s
         if silent and self._loop.time() - due_s < _STOPPED_S:
             fault = LiveFault("half_open", f"nothing came for {PING_TIMEOUT_S:g} s after a ping")

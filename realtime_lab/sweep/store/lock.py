@@ -6,9 +6,9 @@ to clear by hand. The file's text names the holder for the refusal message. What
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -22,9 +22,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 GONE_PATIENCE_S = 3.0
 """How long the lock of a process that has ended is waited for."""
-
-# Windows locks bytes against readers too: one far behind the text leaves the holder's name readable.
-_LOCK_BYTE = 1 << 30
 
 
 class StudyLock:
@@ -43,8 +40,13 @@ class StudyLock:
         """
         while self._fd is None:
             try:
-                fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                # Never through a link, whose target would be emptied.
+                fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             except OSError as error:
+                if self.path.is_symlink():
+                    raise StudyError(
+                        f"{self.path} is a link: the lock of a study is a file; remove it", self.path
+                    ) from None
                 raise StudyError(f"{self.path.parent} cannot be written: {error.strerror}", self.path) from None
             if not _lock_soon(fd):
                 holder = _holder(fd)
@@ -66,6 +68,7 @@ class StudyLock:
         """Give the lock back and remove its file; harmless when it is not held."""
         if self._fd is None:
             return
+        # Removed while it is still held: a second later it might be another's file.
         self.path.unlink(missing_ok=True)
         os.close(self._fd)
         self._fd = None
@@ -74,7 +77,7 @@ class StudyLock:
 def is_locked(study: Path) -> bool:
     """Whether some process is writing `study` right now."""
     try:
-        fd = os.open(study.with_name(study.name + ".lock"), os.O_RDWR)
+        fd = os.open(study.with_name(study.name + ".lock"), os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
@@ -114,41 +117,25 @@ def _refusal(path: Path, holder: tuple[str, str] | None) -> str:
     return f"{study} is being written by process {pid} on {host!r}; wait for it, or give another store"
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _is_gone(host: str, pid: str) -> bool:
-        return False  # Windows has no question that does not harm
-
-    def _try_lock(fd: int) -> bool:
-        os.lseek(fd, _LOCK_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _is_gone(host: str, pid: str) -> bool:
-        """Whether a holder was on this machine and has ended."""
-        if host != socket.gethostname():
-            return False
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except (OSError, OverflowError):
-            return False
+def _is_gone(host: str, pid: str) -> bool:
+    """Whether a holder was on this machine and has ended."""
+    if host != socket.gethostname():
         return False
-
-    def _try_lock(fd: int) -> bool:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
         return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def check_local(path: Path, mounts: Path = Path("/proc/mounts")) -> None:

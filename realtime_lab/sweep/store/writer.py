@@ -111,6 +111,7 @@ class StudyWriter:
 
     def _start(self, content: StudyContent) -> None:
         if schema.is_empty(self._db):
+            # In a write-ahead log a commit is one append, and readers go on while it is written (sqlite.org/wal.html).
             self._db.execute("PRAGMA journal_mode = WAL")
             with self._transaction():
                 schema.create_tables(self._db)
@@ -209,6 +210,7 @@ class StudyWriter:
         """
         try:
             numbered, batches = self._prepared([_checked(result) for result in results])
+        # A column did not take a value: look at each, which is slow, so that one trial fails and not the batch.
         except tables.CONVERSION_ERRORS:
             numbered, batches = self._prepared([_checked(result, values=True) for result in results])
         with self._transaction():
@@ -266,6 +268,7 @@ class StudyWriter:
                 # On a full disk the study stays larger than need be, and as whole.
                 with suppress(StudyUnwritableError), schema.plain_errors(self.path, "written"):
                     self._compact()
+            # Leaving the log takes every reader's leave; a study in one plain file can be copied by hand.
             self._db.execute(f"PRAGMA busy_timeout = {_CLOSE_PATIENCE_MS}")
             try:
                 self._db.execute("PRAGMA journal_mode = DELETE")

@@ -102,6 +102,7 @@ class _Lane:
         self._killed = False
 
     def put(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[T]:
+        # Pickled by the caller: what cannot be sent is the caller's error, at once, and later changes stay here.
         call = _Call(pickle.dumps((fn, args, kwargs), pickle.HIGHEST_PROTOCOL))
         with self._lock:
             if self._closed:
@@ -180,10 +181,12 @@ class _Lane:
 
     def _start_process(self) -> subprocess.Popen[bytes]:
         with self._lock:
+            # Between `kill` and this start nobody would end the new process.
             if self._killed:
                 raise WorkerDied("the worker pool was ended")
             self._process = process = _start_worker()
         assert process.stdout is not None
+        # Its first frame says that it could import everything; a call would only find a broken pipe.
         if read_frame(process.stdout) is None:
             ending = _ending(self._end_process())
             raise WorkerStartError(
@@ -214,6 +217,7 @@ class _Lane:
 def _start_worker() -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise WorkerStartError("this Python does not know its own executable; workers=0 runs the sweep in this process")
+    # An empty entry is the parent's folder of now, which a worker need not start in.
     import_path = [str(entry) or os.getcwd() for entry in sys.path]
     program = f"import sys; sys.path[:] = {import_path!r}; from realtime_lab.sweep.workers.child import main; main()"
     # One thread of arithmetic per worker: there are as many workers as cores.

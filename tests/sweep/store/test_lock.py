@@ -92,3 +92,20 @@ def test_a_child_that_was_being_started_when_its_parent_was_killed_holds_nobody_
     with pytest.raises(StudyLockedError):  # it is ours now
         StudyLock(study).acquire()
     lock.release()
+
+
+def test_a_lock_that_is_a_link_is_refused_and_what_it_points_to_stays(tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("kept")
+    (tmp_path / "s.sqlite.lock").symlink_to(other)
+    with pytest.raises(StudyError, match="is a link: the lock of a study is a file; remove it"):
+        StudyLock(tmp_path / "s.sqlite").acquire()
+    assert other.read_text() == "kept"
+    assert not is_locked(tmp_path / "s.sqlite")
+
+
+def test_nobody_else_may_read_a_lock(tmp_path):
+    lock = StudyLock(tmp_path / "s.sqlite")
+    lock.acquire()
+    assert lock.path.stat().st_mode & 0o077 == 0
+    lock.release()

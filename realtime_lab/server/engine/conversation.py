@@ -89,6 +89,11 @@ _FRAME_TOKENS = 4
 tokens in 4 of 4 recorded public sessions (pydantic-ai's test cassettes)."""
 
 
+MAX_ITEMS = 5_000
+MAX_ITEM_BYTES = 16 * 1024 * 1024
+"""Of all items that a client made itself, as JSON: a hundred times what a model reads."""
+
+
 def heard_tokens(audio_ms: float) -> int:
     """Tokens of user audio: whole ones only (2,796 ms were 27 and 2,668 ms 26 in 5 of 5 recorded public sessions)."""
     return math.floor(audio_ms / USER_AUDIO_TOKEN_MS)
@@ -139,6 +144,9 @@ class Conversation:
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _last_input: tuple[int, int] = (0, 0)
     """Text and audio tokens of the previous response's input and output: what can be cached."""
+    _made_bytes: dict[str, int] = field(default_factory=dict)
+    """Of the items that the client made."""
+    _made: int = 0
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._entries
@@ -164,6 +172,15 @@ class Conversation:
         """Give an item's audio its transcript, from `from_ms` on; one that was deleted meanwhile gets none."""
         if item_id in self._entries:
             self._entries[item_id].transcript = (from_ms, text)
+
+    def takes(self, item: Item) -> bool:
+        """Whether there is room for an item that a client makes; it is counted then, until it is deleted."""
+        size = len(msgspec.json.encode(item))
+        if len(self._entries) >= MAX_ITEMS or self._made + size > MAX_ITEM_BYTES:
+            return False
+        self._made_bytes[str(item.id)] = size
+        self._made += size
+        return True
 
     def last_id(self) -> str | None:
         """Id of the newest item; None when there is none."""
@@ -201,6 +218,7 @@ class Conversation:
         if item_id in self._entries:
             self._keep_cached_before(item_id)
             del self._entries[item_id]
+            self._made -= self._made_bytes.pop(item_id, 0)
 
     def update(self, item: Item, *, text: int, audio: int) -> None:
         """Put another version of an item, of `text` and `audio` tokens, in its place: what of it was given."""

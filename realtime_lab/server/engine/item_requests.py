@@ -11,7 +11,14 @@ from msgspec import UNSET
 
 from realtime_lab.protocol import events as ev
 from realtime_lab.protocol.items import ContentPart, Item
-from realtime_lab.server.engine.conversation import Conversation, heard_tokens, item_problem, text_tokens
+from realtime_lab.server.engine.conversation import (
+    MAX_ITEM_BYTES,
+    MAX_ITEMS,
+    Conversation,
+    heard_tokens,
+    item_problem,
+    text_tokens,
+)
 from realtime_lab.server.engine.outbox import Draws, Outbox
 from realtime_lab.server.engine.refusals import in_words
 from realtime_lab.server.engine.responder import AUDIO_TOKEN_MS
@@ -60,6 +67,12 @@ class ItemRequests:
         content = UNSET if given.content is UNSET else [_without_audio(part) for part in given.content]
         status = UNSET if given.type == "function_call_output" else "completed"
         item = msgspec.structs.replace(given, id=item_id, status=status, content=content)
+        if not self.conversation.takes(item):
+            message = (
+                f"The conversation is full: {MAX_ITEMS:,} items, {MAX_ITEM_BYTES:,} bytes of them made by a client."
+            )
+            self.outbox.error(t_ms, "conversation_full", message, "item")
+            return
         previous = self.conversation.last_id() if after is None else after
         before = None if previous == "root" else previous
         self.conversation.add(item, text=text, audio=audio, after=after)

@@ -283,6 +283,7 @@ _CODES = {
     "input_audio_buffer_commit_empty": _T + "test_a_commit_of_too_little_audio_is_refused",
     "conversation_already_has_active_response": _R + "test_a_second_response_while_one_is_active_is_refused",
     "response_cancel_not_active": _R + "test_cancelling_what_is_not_active_is_refused",
+    "conversation_full": _I + "test_a_full_conversation_takes_no_more_items_until_one_goes",
     "item_create_duplicate_item_id": _TAKEN,
     "item_create_invalid_previous_item_id": _MISTAKES,
     "item_retrieve_invalid_item_id": _MISTAKES,

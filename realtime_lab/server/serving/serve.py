@@ -12,14 +12,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import h11
 import msgspec
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
 
@@ -40,13 +39,18 @@ from realtime_lab.server.recogniser.transcriber import (
     default_transcriber,
     find_recogniser,
 )
+from realtime_lab.server.serving.fair_queue import FairQueue
 from realtime_lab.server.serving.rest import ClientSecrets, Reply, Request, answer, refusal, wrong_key
 from realtime_lab.server.serving.shared_vad import SharedProbabilities, SharedVad
 
 _HEAD_TIMEOUT_S = 10.0
 _LINGER_S = 2.0
 _MAX_BODY_BYTES = 1_000_000
-_READ_BYTES = 65_536
+_READ_BYTES = 16_384
+"""Read at once: of fragments of one byte that is 20 ms of work, for which everybody else waits."""
+_BUFFER_BYTES = 65_536
+_MAX_FRAGMENTS = 4_096
+"""Of one message; clients send one."""
 # Its own debug output would print keys.
 _silent = logging.Logger("realtime_lab.serve", logging.CRITICAL + 1)
 _silent.disabled = True
@@ -85,7 +89,7 @@ class RealtimeServer:
         self._shared = SharedProbabilities()
         self._secrets = ClientSecrets()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening = ThreadPoolExecutor(1, "realtime-lab-recogniser")
+        self._listening = FairQueue("realtime-lab-recogniser")
 
     @property
     def url(self) -> str:
@@ -100,7 +104,7 @@ class RealtimeServer:
             ConfigError: If its weights cannot be used.
         """
         self._recogniser = find_recogniser(self.transcriber)
-        self._server = await asyncio.start_server(self._on_connect, "127.0.0.1", self.port, limit=_READ_BYTES)
+        self._server = await asyncio.start_server(self._on_connect, "127.0.0.1", self.port, limit=_BUFFER_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -110,7 +114,7 @@ class RealtimeServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._listening.shutdown(wait=False, cancel_futures=True)
+        self._listening.shutdown()
 
     async def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -141,6 +145,7 @@ class RealtimeServer:
         seed = self.seed if self.same_seed else self.seed + self.sessions - 1
         recogniser = self._recogniser
         heard = None if recogniser is None and self.end_of_turn is None else HeardFrames()
+        listening = self._listening.client()
         engine = Engine(
             self.profile,
             seed,
@@ -154,12 +159,15 @@ class RealtimeServer:
             # On a thread of its own: recognition takes a third of a second, and other sessions must not wait for it.
             transcriber=None
             if recogniser is None or heard is None
-            else RecognisingTranscriber(recogniser, heard, self._listening.submit),
+            else RecognisingTranscriber(recogniser, heard, listening.submit),
         )
         opened = self._secrets.session(request.key)
         if opened is not None:
             engine.open_as(opened)
-        await self.session(reader, writer, engine, request).run(raw)
+        try:
+            await self.session(reader, writer, engine, request).run(raw)
+        finally:
+            listening.leave()
 
     def _estimate(self, recogniser: Recogniser | None, heard: HeardFrames) -> EndOfTurn | None:
         """What a session's semantic_vad waits for."""
@@ -238,7 +246,7 @@ class SocketSession:
         self._protocol = ServerProtocol(max_size=MAX_FRAME_BYTES, logger=_silent)
         self._wake = asyncio.Event()
         self._opened_s = time.monotonic()
-        self._parts = b""
+        self._parts, self._fragments = bytearray(), 0
 
     def _now_ms(self) -> float:
         return (time.monotonic() - self._opened_s) * 1000.0
@@ -298,6 +306,7 @@ class SocketSession:
             self._protocol.receive_data(data)
             self._take(self._protocol.events_received())
             await self._flush()
+            await asyncio.sleep(0)  # reading and writing need not wait, and then nobody else has a turn
             if self._over():
                 if self._protocol.close_rcvd is None:
                     await self._linger()
@@ -312,9 +321,13 @@ class SocketSession:
         for frame in frames:
             if not isinstance(frame, Frame) or frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 continue
-            self._parts += bytes(frame.data)
+            self._parts += frame.data
+            self._fragments += 1
+            if self._fragments > _MAX_FRAGMENTS:
+                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {_MAX_FRAGMENTS:,} fragments")
+                return
             if frame.fin:
-                message, self._parts = self._parts, b""
+                message, self._parts, self._fragments = bytes(self._parts), bytearray(), 0
                 self._take_message(message, now_ms)
         self._wake.set()
 

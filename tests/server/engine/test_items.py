@@ -175,3 +175,21 @@ def test_a_response_whose_item_was_deleted_can_still_be_cancelled():
     assert done["response"]["status"] == "cancelled"
     talk.wait(1_000)
     assert talk.error("conversation.item.retrieve", item_id=added["item"]["id"])["param"] == "item_id"
+
+
+@pytest.mark.parametrize("bound", ["MAX_ITEMS", "MAX_ITEM_BYTES"])
+def test_a_full_conversation_takes_no_more_items_until_one_goes(monkeypatch, bound):
+    from realtime_lab.server.engine import conversation
+
+    monkeypatch.setattr(conversation, bound, 3 if bound == "MAX_ITEMS" else 400)
+    talk = Talk()
+    taken = []
+    for number in range(5):
+        answer = talk.ask("conversation.item.create", item={**HELLO, "id": f"item_{number}"})
+        if kinds(answer) == ["error"]:
+            assert answer[0]["error"]["code"] == "conversation_full"
+        else:
+            taken.append(number)
+    assert taken == list(range(len(taken))) and 1 < len(taken) < 5
+    talk.ask("conversation.item.delete", item_id="item_0")
+    assert kinds(talk.ask("conversation.item.create", item={**HELLO, "id": "again"}))[0] == "conversation.item.added"

@@ -342,3 +342,15 @@ def test_what_is_sent_to_a_client_that_is_gone_is_no_noise_in_the_log(caplog):
     with caplog.at_level("WARNING", "asyncio"):
         asyncio.run(send_to_nobody())
     assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_a_message_in_very_many_fragments_ends_its_session_and_nobody_elses(server):
+    with client(server) as good, client(server) as socket:
+        with suppress(ConnectionClosed, ConnectionError):
+            socket.send("a" for _ in range(20_000))
+        with suppress(ConnectionClosed):
+            for _ in range(10):
+                socket.recv(timeout=10)
+        assert socket.close_code == 1009
+        send(good, "session.update", session=SESSION)
+        assert receive_until(good, "session.updated")

@@ -24,7 +24,7 @@ import httpx
 from realtime_lab import background
 from realtime_lab.config import Session, SessionConfig
 from realtime_lab.errors import ConfigError, Problem, RemoteError
-from realtime_lab.session.live.key import Secret, key_of, scrubbed
+from realtime_lab.session.live.key import Secret, key_of, scrubbed, scrubbed_bytes
 from realtime_lab.session.targets import Live
 
 TIMEOUT_S = 20.0
@@ -157,6 +157,7 @@ async def _posted(
                 client.stream("POST", target.rest_url(path), json=body, headers=headers) as response,
             ):
                 data = await _bounded(response)
+                data = None if data is None else scrubbed_bytes(data, key)  # also what is granted may repeat the key
     except TimeoutError:
         return RemoteError(f"{target.name} has not answered within {TIMEOUT_S:g} s", code="timeout")
     except httpx.HTTPError as error:

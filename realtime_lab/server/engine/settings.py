@@ -141,6 +141,7 @@ class Settings:
         own = {"type", "model"} if self.model is not None else {"type"}
         for name in self.effective.keys() - own:
             self.effective[name] = copy.deepcopy(session.get(name, self.effective[name]))
+        self._detection = self._read_turn_detection()
 
     def pace(self) -> Profile:
         """The profile with the figures of the session's models, which an update may change."""

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from engine_talk import Talk, kinds, only, profile_with
 
+from realtime_lab.server import PROFILES
+from realtime_lab.server.engine.settings import Settings
 from realtime_lab.server.hearing.semantic import LONGEST_WAIT_MS, PAUSE_MS, wait_ms
 
 TURN = {"type": "server_vad", "silence_duration_ms": 320}
@@ -317,3 +319,19 @@ def test_tracing_and_the_addresss_model_are_fixed():
 def test_a_profiles_defaults_stand_where_a_transcription_session_says_nothing():
     talk = Talk(profile_with(silence_duration_ms=200), intent="transcription")
     assert talk.engine.session()["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 200
+
+
+def test_a_session_opened_as_another_listens_by_its_settings():
+    """What a client secret was given out for decides from the first frame, not only in what is reported."""
+    asked = PROFILES["documented"].defaults()
+    asked["audio"]["input"]["turn_detection"] |= {"silence_duration_ms": 1_200, "prefix_padding_ms": 100}
+    settings = Settings(PROFILES["documented"], "gpt-realtime")
+    before = settings.turn_detection()
+    settings.open_as(asked)
+    after = settings.turn_detection()
+    assert before is not None and after is not None
+    assert (before.rule.silence_duration_ms, after.rule.silence_duration_ms) == (500, 1_200)
+    settings.open_as(
+        {**asked, "audio": {**asked["audio"], "input": {**asked["audio"]["input"], "turn_detection": None}}}
+    )
+    assert settings.turn_detection() is None

@@ -35,7 +35,19 @@ _OPEN = """async (path) => {
   await panel.context.sessionContext.session.kernel.info;
   window.rlPanel = panel;
 }"""
-_RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+# JupyterLab may lose a kernel's reply and wait for it for ever: true unless the kernel idles for 20 s meanwhile.
+_RUN_ALL = """async () => {
+  const kernel = window.rlPanel.context.sessionContext.session.kernel;
+  const url = `${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`;
+  let done = false, idle = 0;
+  const ran = window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { done = true; });
+  while (!done && idle < 20) {
+    await Promise.race([ran, new Promise(next => setTimeout(next, 1000))]);
+    const said = await (await fetch(url, {cache: 'no-store'})).json();
+    idle = said.execution_state === 'idle' ? idle + 1 : 0;
+  }
+  return done;
+}"""
 _CELLS = """() => Array.from(window.rlPanel.content.model.cells).filter(cell => cell.type === 'code')
   .map(cell => ({count: cell.executionCount, source: cell.sharedModel.source,
                  outputs: cell.outputs ? cell.outputs.toJSON() : []}))"""
@@ -73,7 +85,9 @@ class Lab:
         """Open a notebook that lies in the folder, run all of it, close it at the end."""
         self.page_errors.clear()
         self.page.evaluate(_OPEN, f"{name}.ipynb")
-        self.page.evaluate(_RUN_ALL)
+        if not self.page.evaluate(_RUN_ALL):
+            self.reload(name)
+            assert self.page.evaluate(_RUN_ALL), "JupyterLab lost a kernel's reply twice"
         try:
             yield self.page
             self.check()

@@ -80,7 +80,10 @@ def test_whatever_a_server_says_the_end_is_named_and_the_key_is_nowhere(tmp_path
     judge(said, everything, KEYS[shape], WORDS)
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize(
+    "flood",
+    [pytest.param(name, marks=[] if name in FLOODS[:3] else pytest.mark.full) for name in FLOODS],
+)
 def test_a_flood_ends_within_bounds(tmp_path, flood, full):
     said, everything = attack(tmp_path, KEYS["slashes"], "30" if full else "2", [flood])
     judge(said, everything, KEYS["slashes"], [flood])

@@ -235,7 +235,7 @@ def test_effective_values_that_make_no_sense_are_left_out(copy):
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 30, "1" + "0" * 400, "1e400", "[1, 2]", '{"a": 1}', '"\\ud800"', "true"])
-@pytest.mark.parametrize("field", ["max_output_tokens", "turn_detection", "audio", "model", "temperature"])
+@pytest.mark.parametrize("field", ["max_output_tokens", "model"])
 def test_one_strange_effective_value_takes_no_trial_with_it(copy, field, value):
     """A study of an earlier version holds what the server said, of whatever size and type."""
     change(copy, f"UPDATE blobs SET data = '{{\"{field}\": {value}}}'")

@@ -64,7 +64,6 @@ class BackgroundLoop:
         finished = threading.Event()
         try:  # the interrupt may come as soon as the coroutine has begun
             self._start(coroutine, future, finished)
-            # Without a timeout no KeyboardInterrupt reaches a main thread that waits for an event.
             while not finished.wait(_POLL_S):
                 pass
         except KeyboardInterrupt:

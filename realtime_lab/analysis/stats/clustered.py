@@ -103,7 +103,7 @@ def ratio_over_blocks(
         value = np.where(whole > 0, total / whole, np.nan)
         rest = np.where(bottoms > 0, tops - value[of_group] * bottoms, 0.0)
         spread = np.bincount(of_group, weights=rest * rest, minlength=count)
-        # Cochran (6.13) with blocks for units: residuals about the common ratio, and n - 1 as it was estimated.
+        # Cochran, ch. 6, with blocks for units: residuals about the common ratio, and n - 1 as it was estimated.
         error = np.sqrt(spread * n_blocks / (n_blocks - 1)) / whole
         half = special.stdtrit(np.maximum(n_blocks - 1, 1).astype(float), 0.5 + confidence / 2) * error
         low, high = (

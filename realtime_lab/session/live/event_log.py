@@ -21,6 +21,7 @@ MAX_TEXT_BYTES = MAX_RECORDING_BYTES // 2
 _UNKNOWN_BYTES = MAX_RECORDING_BYTES // 32
 _UNKNOWN_EVENTS = 10_000
 _MAX_TYPES = 100
+_MAX_TYPE_CHARACTERS = 100
 _AUDIO_BYTES = 200
 """What a delta of audio is in the recording, which refers to its samples."""
 
@@ -59,7 +60,7 @@ class EventLog:
             self._unknown_bytes += len(event.raw)
             self._unknown += 1
             if self._unknown > _UNKNOWN_EVENTS or self._unknown_bytes > _UNKNOWN_BYTES:
-                kind = event.type[:_MAX_TYPES]
+                kind = event.type[:_MAX_TYPE_CHARACTERS]
                 self._left_out[kind if kind in self._left_out or len(self._left_out) < _MAX_TYPES else ""] += 1
                 self._last_s = at_s
                 return

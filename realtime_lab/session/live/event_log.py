@@ -18,7 +18,8 @@ MAX_MESSAGES = 1_000_000
 """Kept or not."""
 MAX_TEXT_BYTES = MAX_RECORDING_BYTES // 2
 """Of the frames of known events, audio apart: with their times they stay below what a recording may be."""
-_UNKNOWN_BYTES = MAX_RECORDING_BYTES // 32
+_UNKNOWN_BYTES = MAX_RECORDING_BYTES // 16
+"""Four frames of the longest that is kept; where escapes make them longer in a recording, its writer shortens them."""
 _UNKNOWN_EVENTS = 10_000
 _MAX_TYPES = 100
 _MAX_TYPE_CHARACTERS = 100
